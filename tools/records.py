@@ -341,3 +341,114 @@ class Comparison(Record):
     def find(self, metric: Metric, k: int, slice_name: str = OVERALL) -> Quantity | None:
         """The delta for (metric, k, slice), or None where it could not be estimated."""
         return next((q for q in self.deltas if (q.metric, q.k, q.slice) == (metric, k, slice_name)), None)
+
+
+class Case(Record):
+    """One call or one run of a program, with what should come back.
+
+    args: arguments of the call (JSON); stdin: what the program reads. `expected` is a JSON value for a call and text
+    for standard output; None means that the reference solution says it.
+    """
+
+    args: tuple[JsonValue, ...] = ()
+    stdin: str | None = None
+    expected: JsonValue = None
+
+
+class Problem(Record):
+    """A task with tests, in one shape for every format it may have come in.
+
+    prompt: what the model is shown. preamble: code in front of a program (imports; for continuation formats the header
+    that the answer continues). checks: Python source that calls the entry point, and raises on a wrong answer. A
+    problem has checks or cases. tolerance: absolute, for floats in cases. reference: a whole program that passes.
+    """
+
+    id: str
+    prompt: str
+    kind: Literal["function", "stdin"] = "function"
+    entry_point: str | None = None
+    preamble: str = ""
+    checks: str = ""
+    cases: tuple[Case, ...] = ()
+    tolerance: Annotated[float, Field(ge=0)] = 0
+    reference: str | None = None
+    difficulty: str = ""
+    source: str = ""
+    date: str = ""
+    cluster: str = ""
+
+    @model_validator(mode="after")
+    def _gradable(self) -> Self:
+        if not self.checks and not self.cases:
+            raise ValueError("a problem needs tests")
+        if self.kind == "function" and not self.entry_point:
+            raise ValueError("a function problem names its entry point")
+        return self
+
+
+class Decoding(Record):
+    """How tokens are drawn, under vLLM's names; temperature 0 is greedy. Recorded whole with every run."""
+
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Samples | None = None
+    max_tokens: Samples
+    seed: Count = 0
+    stop: tuple[str, ...] = ()
+
+
+class Request(Record):
+    """Samples wanted of one prompt: which numbers of the row 0, 1, 2, ... are not there yet."""
+
+    id: str
+    prompt: str
+    indices: tuple[Count, ...]
+
+
+class Sample(Record):
+    """One answer as the model gave it. Empty and truncated answers are samples too.
+
+    (id, index) names it. seed: what this sample was drawn with, None where the engine has none per sample.
+    """
+
+    id: str
+    index: Count
+    text: str
+    finish_reason: str
+    tokens: Count | None = None
+    prompt_tokens: Count | None = None
+    seed: int | None = None
+
+
+Extraction = Literal["first_fence", "last_fence", "whole", "continuation"]
+GradeReason = Literal[
+    "passed",
+    "wrong",  # a check or a case disagreed
+    "error",  # the program raised
+    "timeout",
+    "memory",
+    "output",  # printed more than a program may
+    "syntax",
+    "no_code",  # nothing to run, or no entry point
+    "blocked",  # died on a forbidden system call
+    "ungradable",  # the tester itself could not say; never counted as wrong
+]
+Tier = Literal["bubblewrap", "namespaces", "seccomp", "container", "none"]
+
+
+class Grade(Record):
+    """What became of one sample; `seconds` is CPU time of the program, `detail` a line for a person."""
+
+    id: str
+    index: Count
+    passed: bool
+    reason: GradeReason
+    seconds: Annotated[float, Field(ge=0)] = 0
+    tier: Tier
+    detail: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.passed != (self.reason == "passed"):
+            raise ValueError(f"passed is {self.passed} and the reason is {self.reason}")
+        return self
