@@ -25,6 +25,7 @@ from tools.stats import compare, passk
 
 FloatArray = NDArray[np.float64]
 SOURCE = Source(name="simulated", sha256="0" * 64)
+FEW_EVENTS = 5
 ROWS = [("pass_at_k", 1), *(("pass_at_k", k) for k in KS), *(("gap_at_k", k) for k in KS)]
 
 
@@ -160,6 +161,20 @@ def _holds(interval, truth: float) -> bool:
     return interval.low - 1e-9 <= truth <= interval.high + 1e-9
 
 
+def events(population: Population, setting: Setting) -> FloatArray:
+    """How many problems at the far end of the scale would vary a row's mean as much as the population does; shape (7,).
+
+    N times the variance over the squared distance to the far end. Below about five, what was drawn cannot tell a smooth
+    population from one with a few problems of another kind, so an interval that is safe for both must be wide.
+    """
+    rng = np.random.default_rng(1)
+    drawn = rng.binomial(setting.samples, population.draw(100_000, rng))
+    values = passk.cut(counts(drawn, setting.samples), KS)[0].values
+    top = np.array([1 - 1 / k if metric == "gap_at_k" else 1.0 for metric, k in ROWS])
+    mean = values.mean(axis=0)
+    return np.asarray(setting.problems * values.var(axis=0) / np.maximum(mean, top - mean) ** 2)
+
+
 def bca(population: Population, setting: Setting) -> FloatArray:
     """The same of the plain BCa bootstrap over problems, shape (7, 2)."""
     truths = np.array([population.truth(metric, k) for metric, k in ROWS])
@@ -254,6 +269,17 @@ def lines(measure, populations, setting: Setting, jobs: int) -> Iterator[str]:
     coverage = np.array([result[:, 0] for result in results])
     yield f"| least | {' | '.join(map(_cell, coverage.min(axis=0)))} | |"
     yield f"| most | {' | '.join(map(_cell, coverage.max(axis=0)))} | |"
+    if measure is printed:
+        enough = np.array([events(population, setting) for population in populations]) >= FEW_EVENTS
+        yield from _summary(coverage[:, : len(ROWS)], enough)
+
+
+def _summary(coverage: FloatArray, enough: NDArray[np.bool_]) -> Iterator[str]:
+    """How many cells keep to .93 to .97, apart by whether they rest on enough events."""
+    yield f"\n| events | cells | least | most | below .93 | above .97 |\n{'|---' * 6}|"
+    for name, cells in ((f"{FEW_EVENTS} or more", coverage[enough]), ("fewer", coverage[~enough])):
+        outside = f"{(cells < 0.93).sum()} | {(cells > 0.97).sum()}"
+        yield f"| {name} | {len(cells)} | {_cell(cells.min())} | {_cell(cells.max())} | {outside} |"
 
 
 def _cell(share: float) -> str:
