@@ -16,6 +16,15 @@ from pathlib import Path
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = parser().parse_args(argv)
+    from tools import jobs
+
+    with jobs.reported() as report:
+        code = _run(arguments)
+        report(code)
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from tools.errors import StrategistError
     from tui import commands
 
@@ -24,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StrategistError as error:
         print(f"strategist: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("strategist: stopped; what is done is kept, and the same command goes on", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         # the reader went away (`| head`); a second error at interpreter exit would only confuse
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
