@@ -1,8 +1,8 @@
 """What a run costs: measured while it runs, estimated before it starts (CST-1).
 
-GPU-hours are wall time times the accelerators held; CPU-hours are the processor time of a process and of the children it
-has waited for. A price exists only where a person declared a rate. A run that is killed keeps what was written: a meter
-puts down a row every half minute, so that at most that much is lost.
+GPU-hours are wall time times the accelerators held; CPU-hours are the processor time of a process and of the children
+it has waited for. A price exists only where a person declared a rate. A run that is killed keeps what was written: a
+meter puts down a row every half minute, so that at most that much is lost.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def estimate(
 
     Raises InvalidInput where a figure is not positive.
     """
-    given = {"prompts": prompts, "samples": samples, "max_tokens": max_tokens}
+    given: dict[str, float] = {"prompts": prompts, "samples": samples, "max_tokens": max_tokens}
     given |= {} if tokens_per_second is None else {"tokens_per_second": tokens_per_second}
     if bad := [f"{name} = {value}" for name, value in given.items() if not value > 0]:
         raise InvalidInput(", ".join(bad), "positive figures")
