@@ -197,3 +197,7 @@ def test_blank_lines_before_a_csv_header_are_passed_over() -> None:
 )
 def test_an_early_evalplus_file_whose_lists_do_not_pair_is_refused(runs: dict[str, object]) -> None:
     assert "do not pair up" in seen_in(json.dumps({"eval": {"a": runs}}))
+
+
+def test_a_csv_column_that_is_there_twice_is_refused() -> None:
+    assert "column 'n_correct' is there twice" in seen_in("problem_id,n_samples,n_correct,n_correct \na,16,1,2\n")

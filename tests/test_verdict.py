@@ -238,6 +238,14 @@ def test_why_leads_with_the_hypothesis_says_what_is_not_shown_and_holds_no_digit
         assert not [text for text in said if re.search(r"\d", text)]
 
 
+def test_slices_that_leave_problems_out_are_a_warning() -> None:
+    whole = workload()
+    parts = {name: part | {"n": part["n"] // 2} for name, part in whole["slices"].items()}
+    said = "The slices hold fewer problems than the whole set"
+    assert not any(said in warning for warning in judge(whole).warnings)
+    assert any(said in warning for warning in judge(whole | {"slices": parts}).warnings)
+
+
 def test_a_missing_rollback_is_a_warning_not_a_verdict() -> None:
     found = judge(workload(has_rollback=False))
     assert found.verdict == "GO-SSD"

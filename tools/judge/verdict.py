@@ -629,9 +629,16 @@ def _warnings(workload: Workload, figures: Figures, route: Route, policy: Policy
         yield "A type checker accepts wrong programs: measure its false accepts before an arm rests on it."
     if go and figures.passes[1, OVERALL].value >= policy.ceiling_pass_at_1:
         yield "The first-try rate is already high: the gap comes from a few problems, so look at them first."
+    if _leaves_some_out(figures):
+        yield "The slices hold fewer problems than the whole set: what is in none of them counts only overall."
     if _outruns(figures):
         yield "pass@k exceeds k times pass@1, which the same samples cannot show: measure both from one set of samples."
     yield from _disagreements(figures, route, workload, policy)
+
+
+def _leaves_some_out(figures: Figures) -> bool:
+    sizes = list(figures.sizes.values())
+    return bool(sizes) and figures.n is not None and None not in sizes and sum(filter(None, sizes)) < figures.n
 
 
 def _outruns(figures: Figures) -> bool:

@@ -195,6 +195,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[str, Row]]:
         raise InvalidInput("is neither JSON nor CSV", "one of the result formats", "see `passk --help`", where=name)
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        _refuse_repeated([title.strip() for title in rows.fieldnames or ()], name)
         for row in rows:
             where = f"{name}:{rows.line_num}"
             if None in row or None in row.values():
@@ -202,6 +203,11 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[str, Row]]:
             yield where, {key.strip(): value.strip() for key, value in row.items()}
     except csv.Error as error:
         raise InvalidInput(f"is not CSV ({error})", "a table", where=name) from error
+
+
+def _refuse_repeated(titles: list[str], name: str) -> None:
+    if repeated := sorted({title for title in titles if titles.count(title) > 1}):
+        raise InvalidInput(f"column {repeated[0]!r} is there twice", "one column of a name", where=f"{name}:1")
 
 
 def _reader(content: Content, form: str | None) -> Reader:
