@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from agent import extract, numbers
-from agent.extract import Fact, Reading
+from agent import extract
+from agent.extract import Reading
+from agent.reading import numbers
+from agent.reading.corrections import CORRECTION
+from agent.reading.facts import Fact
+from agent.reading.scan import scanned
 from tools.records import OVERALL, Draft, Evidence, Missing, PassTable, Quantity, Record, Unit, Workload
 from tools.store import key_of
 from tools.workload import PREFIX
@@ -171,7 +175,7 @@ def proposed(proposals: Iterable[Proposal], message: str, turn: int) -> list[Dra
 
 def _claimed(facts: Iterable[Fact], message: str, start: int, end: int) -> bool:
     """Whether a figure in this span was read as another field's; a span can be cut so that its unit is lost."""
-    figures = [n for n in extract.scanned(message).numbers if start <= n.start and n.end <= end]
+    figures = [n for n in scanned(message).numbers if start <= n.start and n.end <= end]
     return any(fact.start <= n.start and n.end <= fact.end for fact in facts for n in figures)
 
 
@@ -182,7 +186,7 @@ def _field(name: str) -> bool:
 
 def _is_fact(message: str, field: str, start: int, words: str) -> bool:
     """Whether the whole message says these words as a fact; a span can be cut so that its hedge is lost."""
-    scan = extract.scanned(message)
+    scan = scanned(message)
     at = (start, start + len(words))
     inside = [n for n in scan.numbers if at[0] <= n.start and n.end <= at[1]]
     figures = [(n.start, n.end) for n in inside] or [at]
@@ -215,7 +219,7 @@ def _figure(field: str, value: JsonValue, words: str) -> bool:
         return False  # a bare number above one may count anything
     readers: dict[str, Any] = {"fraction": numbers.rate, "count": numbers.count, "tokens": numbers.tokens}
     read = readers.get(_unit(extract.path(field)), lambda number: number.value)(found[0])
-    moods = extract.scanned(words).moods
+    moods = scanned(words).moods
     return read is not None and _equal(read, value) and not moods.beside(found[0].start, found[0].end)
 
 
@@ -289,7 +293,11 @@ def _changed(book: _Book) -> Iterator[Contradiction]:
     """A figure that was another one before, or is given twice, without a word of correction."""
     for entry in book.new:
         field = entry.name.removeprefix(PREFIX)
-        if field.split(".")[0] in FREE_WORDS or extract.CORRECTION.search(entry.words or "") or entry.kind != "stated":
+        if (
+            field.split(".")[0] in FREE_WORDS
+            or CORRECTION.search((entry.words or "").lower())
+            or entry.kind != "stated"
+        ):
             continue
         twice = [e for e in book.new if e.name == entry.name and _content(e) != _content(entry)]
         if twice:

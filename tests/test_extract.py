@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import extract, numbers
+from agent import extract
+from agent.reading import numbers
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ CLAUSE_END = re.compile(
     r",(?!\d)|,(?=\d{1,3}(?:[.,]\d{1,2})?\s*%)|[()|]|\s-{1,2}\s"
     r"|\s(?=(?:but|while|whereas|although|though|because|however|except|so)\s)"
     r"|\s(?=and\s(?:we|our|the|it|they|i|there|you|that|is|are|do|does|can|should|would|what|how|maybe|probably)\b)",
-    re.I,
 )
 
 LOCAL_BEFORE = re.compile(
@@ -35,7 +34,6 @@ LOCAL_BEFORE = re.compile(
     r"|maybe|perhaps|probably|possibly|likely|like|order of|in the|high|low|mid|well over|just over|just under"
     r"|upwards of"
     r"|shy of|ish))(?:\s+(?:a|an|in|of|on|around|about|like|maybe|the|something|at))*[\s:='\"(]*$",
-    re.I,
 )
 LOCAL_AFTER = re.compile(
     r"\s*(?:-?ish\b|or so\b|or thereabouts|-?something\b|-?odd\b|\+(?!\s*\d)|give or take|plus or minus"
@@ -43,7 +41,6 @@ LOCAL_AFTER = re.compile(
     r"|approx|or more\b|or less\b|or fewer\b|at least\b|at most\b|tops\b|at best\b|max\b|ballpark"
     r"|s\b(?=\s*(?:range|or)?)"
     r"|\?\?|\(\?\)|-?like\b|\(?est\b\.?|\(?estimated?\b|\(guess)",
-    re.I,
 )
 HEDGE_CLAUSE = re.compile(
     r"\b(?:maybe|perhaps|nominally|probably|possibly|presumably|supposedly|allegedly|apparently|roughly"
@@ -52,7 +49,6 @@ HEDGE_CLAUSE = re.compile(
     r"|looks like|more or less|likely"
     r"|kind of|sort of|or something|unconfirmed|unverified|tbc|tbd|preliminary guess|to be confirmed|i expect"
     r"|give or take)\b",
-    re.I,
 )
 HEDGE_SENTENCE = re.compile(
     r"\b(?:(?:i|we|he|she) (?:think(?! to\b)|guess|believe|suppose|assume|reckon|estimate|suspect|figure|imagine"
@@ -63,13 +59,11 @@ HEDGE_SENTENCE = re.compile(
     r"|eyeball\w*|estimated (?:at|to be)|pretty sure|fairly sure|hearsay|rumou?r\w*|back of the envelope"
     r"|back-of-the-envelope"
     r"|if memory serves|someone (?:said|mentioned)|heard (?:that|it))\b",
-    re.I,
 )
 DOUBT = re.compile(
     r"\b(?:off the top of|not (?:so |entirely |100% |quite |really |completely )?(?:sure|certain)|unsure"
     r"|don't quote|do not quote"
     r"|can(?:'t|not) (?:recall|remember)|(?:don't|do not) (?:really )?(?:remember|recall|know))\b",
-    re.I,
 )
 HYPOTHETICAL = re.compile(
     r"\b(?:suppos(?:e|ing)|(?:just |let's |lets |let us |please |we can |you can )assum(?:e|ing)"
@@ -78,9 +72,8 @@ HYPOTHETICAL = re.compile(
     r"|as if|say,? (?=~?\d|about|around|forty|fifty|sixty|thirty)"
     r"|would (?:be|give|get|have|reach|mean)|could (?:get|reach|have|give|tell|say)|were to|in theory|theoretically"
     r"|for example|e\.g|placeholder|dummy|made[- ]up|pick a number)\b",
-    re.I,
 )
-IF = re.compile(r"\b(?:if|unless|in case|provided|assuming)\b", re.I)
+IF = re.compile(r"\b(?:if|unless|in case|provided|assuming)\b")
 IF_HARMLESS = re.compile(
     r"\b(?:if|in case|unless) (?:you|that (?:helps|matters|counts)|it (?:helps|matters)|needed|necessary"
     r"|relevant|anyone|anybody|someone|asked|not\b"
@@ -89,7 +82,6 @@ IF_HARMLESS = re.compile(
     r"(?:worse|bad|regress\w*|degrad\w*|break\w*|fail\w*|drop\w*|broken|wrong|dumber|collaps\w*)"
     r"|(?:ssd|self-distillation|this|we|it) (?:\w+ )?(?:doesn't|does not|isn't|is not|don't|didn't|turns out"
     r"|fails?|fall))\b",
-    re.I,
 )
 SOMEONE = re.compile(
     r"\b(?:et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|competitors?(?:'s)?|competition's|rivals?"
@@ -98,13 +90,11 @@ SOMEONE = re.compile(
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
     r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|officially|publicly reported"
     r"|reference run|friend'?s?)\b",
-    re.I,
 )
-PRONOUN = re.compile(r"\b(?:they|their|them|his|her|he|she)\b", re.I)
+PRONOUN = re.compile(r"\b(?:they|their|them|his|her|he|she)\b")
 OURS = re.compile(
     r"\b(?:we|our|ours|us|i|my|mine|we're|we've|we'd|i'm|i've|in-house|here|this model|current(?:ly)?"
     r"|base(?:line)? model)\b",
-    re.I,
 )
 TARGET = re.compile(
     r"\b(?:targets?|targeting|goals?|aim(?:s|ing)?|hop(?:e|es|ing)|hopefully|wish|want(?:s|ed)?\b|want (?:our"
@@ -114,22 +104,18 @@ TARGET = re.compile(
     r"|need(?:s)? to (?:hit|reach|get|be|run|do|set|build)|to reach|objective|kpi|okr|promised|by (?:q[1-4]"
     r"|year[- ]end)|aspir\w+|roadmap|next (?:week|month|quarter|sprint)"
     r"|soon|todo|to-do|desired|dream\w*|in the works|wip)\b",
-    re.I,
 )
 INTERROGATIVE = re.compile(
     r"\W*(?:(?:and|so|but|hm+|ok(?:ay)?|well|hey|hi|hello|also|btw|then)\W+)*(?:is|are|was|were|do|does|did"
     r"|can|could|should|would|will|shall|has|have we|have you|am|what|which|who|how|why|when"
     r"|where|any|what's|how's|isn't|aren't|doesn't|don't|wouldn't|must)\b",
-    re.I,
 )
 ASKING = re.compile(
     r"\b(?:wondering (?:if|whether)|ask(?:ing)? (?:if|whether)|know (?:if|whether)|whether|unclear (?:if|whether))\b",
-    re.I,
 )
 FINITE = re.compile(
     r"\b(?:is|are|was|were|we|we're|we've|our|i|it's|that's|there's|now|currently|today|have|has|had|got|gets?"
     r"|gives?|measured|but)\b",
-    re.I,
 )
 LONGEST_SPAN = 1_000
 """Characters; no sentence a person writes is longer, and nothing below grows with a message that has no full stop."""
@@ -202,7 +188,7 @@ class Moods:
         first, last = self.sentence(start)
         clause = self.clause(start)
         body = self.text[first:last]
-        if re.search(r"\b(?:but|however|in reality)\b", self.text[first:start], re.I):
+        if re.search(r"\b(?:but|however|in reality)\b", self.text[first:start]):
             first = first + body.lower().rfind("but", 0, start - first) if "but" in body[: start - first] else start
             body = self.text[first:last]
         if HYPOTHETICAL.search(body, 0, end - first) and not HYPOTHETICAL.search(body, end - first):
@@ -231,7 +217,7 @@ class Moods:
         if others or ours:
             return max(others, default=-1) > max(ours, default=-1)
         return SOMEONE.search(self.text, end, max(end, self.clause(end - 1)[1] + 1)) is not None or (
-            re.match(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)", self.text[end : end + 30], re.I)
+            re.match(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)", self.text[end : end + 30])
             is not None
         )
 
@@ -242,9 +228,7 @@ class Moods:
     def dreamt(self, start: int, end: int) -> bool:
         """The stricter form for plans and budgets, where `will` and `plan to` are plain facts."""
         left, right = self.clause(start)
-        return (
-            re.search(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b", self.text[left:right], re.I) is not None
-        )
+        return re.search(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b", self.text[left:right]) is not None
 
     def _spread(self, cue: re.Pattern[str], start: int, end: int) -> bool:
         """The cue stands in the clause, or in one before it with only verbless clauses between."""
@@ -265,7 +249,7 @@ class Moods:
         """Whether `but`, `however` or a dash stands between the span and every such cue."""
         for match in cue.finditer(self.text, first, last):
             low, high = sorted((match.start(), at))
-            if not re.search(r"\b(?:but|however|whereas|while|though|although)\b|\s--?\s", self.text[low:high], re.I):
+            if not re.search(r"\b(?:but|however|whereas|while|though|although)\b|\s--?\s", self.text[low:high]):
                 return False
         return True
 

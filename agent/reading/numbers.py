@@ -1,9 +1,10 @@
 """Numbers as engineers type and dictate them, with the span of every one.
 
-Holds `normalise` (other digits, full-width forms, odd spaces and dashes become ASCII, one character for one, so that
-spans stay true) and `find`, a small grammar: digits with separators of either continent, number words, scale suffixes,
-percent and point signs, ranges. A number only says what is written; what it means (a rate, a count, tokens) is decided
-by the readers `rate`, `count` and `tokens`, which answer None where the writing does not carry that meaning.
+Holds `normalise` (other digits, full-width forms, odd spaces and dashes become ASCII, capitals small, one character for
+one, so that spans stay true) and `find`, a small grammar: digits with separators of either continent, number words,
+scale suffixes, percent and point signs, ranges. A number only says what is written; what it means (a rate, a count,
+tokens) is decided by the readers `rate`, `count` and `tokens`, which answer None where the writing does not carry that
+meaning.
 """
 
 from __future__ import annotations
@@ -104,10 +105,9 @@ SIGN = (
     r"|(?P<percent> ?(?:%|percents?\b|per[ -]cent\b|pct\b|prozent\b))"
 )
 NUMBER = re.compile(
-    rf"(?:(?<![\w@.])|(?<=\d[xX]))(?<![A-Za-z]-)(?<!\d[.:])(?:(?P<digits>(?:{DIGITS}))(?!(?:st|nd|rd|th)\b)(?!\.\d)"
-    rf"(?P<scale> ?(?:thousand|millions?|billions?|mn|bn|mio)\b|[kKmMbB](?![A-Za-z0-9]))?"
+    rf"(?:(?<![\w@.])|(?<=\d[xx]))(?<![a-z]-)(?<!\d[.:])(?:(?P<digits>(?:{DIGITS}))(?!(?:st|nd|rd|th)\b)(?!\.\d)"
+    rf"(?P<scale> ?(?:thousand|millions?|billions?|mn|bn|mio)\b|[kkmmbb](?![a-z0-9]))?"
     rf"|\b(?P<spoken>{SPOKEN})\b(?P<spoken_k> k\b)?)(?:{SIGN})?",
-    re.I,
 )
 BETWEEN = re.compile(r"\s?(?:-|--|to|\.\.+|till|until|and|or)\s?")
 RANGE_WORDS = ("to", "till", "until", "and", "or")
@@ -127,9 +127,9 @@ class Number:
 
 
 def normalise(text: str) -> str:
-    """The text in plain characters, of the same length, so that spans carry over."""
+    """The text in plain lower-case characters, of the same length, so that spans carry over."""
     text = GROUPED.sub("_", text)
-    return NOT_ASCII.sub(lambda match: _plain(match[0]), text) if not text.isascii() else text
+    return (text if text.isascii() else NOT_ASCII.sub(lambda match: _plain(match[0]), text)).lower()
 
 
 @lru_cache(maxsize=4096)
@@ -139,7 +139,7 @@ def _plain(char: str) -> str:
     if char.isdecimal():
         return str(unicodedata.decimal(char))
     folded = unicodedata.normalize("NFKC", char)
-    return folded if len(folded) == 1 and folded.isascii() else char
+    return folded if len(folded) == 1 and folded.isascii() else char if len(char.lower()) == 1 else "i"
 
 
 def find(text: str) -> list[Number]:
@@ -206,9 +206,9 @@ def _is_range(text: str, left: Number, right: Number) -> bool:
     if not BETWEEN.fullmatch(text[left.end : right.start].lower()) or right.value <= left.value:
         return False
     if link == "and":
-        return bool(re.search(r"\bbetween\s+\W*$", text[max(0, left.start - 12) : left.start], re.I))
+        return bool(re.search(r"\bbetween\s+\W*$", text[max(0, left.start - 12) : left.start]))
     if link == "to":
-        return not re.search(r"\b(?:from|went|rose|moved)\s+\W*$", text[max(0, left.start - 12) : left.start], re.I)
+        return not re.search(r"\b(?:from|went|rose|moved)\s+\W*$", text[max(0, left.start - 12) : left.start])
     return True
 
 

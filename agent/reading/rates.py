@@ -9,85 +9,14 @@ the line does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import JsonValue
+from agent.reading.facts import Found
+from agent.reading.marks import Mark, inside, lines, marks_of
+from agent.reading.moods import Reason
+from agent.reading.numbers import Number, count, rate
 
-from agent.moods import Reason
-from agent.numbers import TENS, UNITS, Number, count, rate, spoken
-
-_WORD = rf"(?:{'|'.join(TENS)}|{'|'.join(sorted(UNITS, key=len, reverse=True))})(?:[ -](?:{'|'.join(UNITS)}))?"
-_ONE_K = rf"(?:\d{{1,4}}|{_WORD})(?![\d.]*[\d%])(?!\s+per ?cent)(?![ -](?:{'|'.join(UNITS)}|point)\b)"
-_LIST = rf"[{{\[(]?\s*{_ONE_K}(?:\s*(?:,|/|and|&|\||;)+\s*(?:@\s?)?{_ONE_K})*\s*[}}\])]?"
-PASS = re.compile(
-    rf"\b(?:pass|p|acc)\s?(?:@|\^|-at-|_at_|\bat\b|-@)\s?(?:k\s*(?:for|with|at|where|,|\("
-    rf"|\[)?\s*\(?\s*(?:k\s*)?(?:=|in|equals|of|is|:)?\s*)?(?P<ks>{_LIST})"
-    rf"|\bpass(?P<glued>1|4|8|10|16|32|64|100)\b(?!\s*(?:%|of))",
-    re.I,
-)
-PASS_ONCE = re.compile(
-    r"\b(?:(?:on|at|in) (?:the |our |its )?(?:very )?first (?:try|attempt|shot|go|sample|draw)|first[- ](?:try"
-    r"|attempt|shot) (?:pass|success|solve|accuracy)?(?: ?rate)?"
-    r"|single[- ](?:sample|attempt|shot|try) (?:pass|success|solve|accuracy)(?: ?rate)?|one[- ]shot (?:pass"
-    r"|success|solve) rate"
-    r"|with (?:one|a single|1) (?:try|attempt|sample|shot)|in (?:one|a single|1) (?:try|attempt|sample|shot|go))\b",
-    re.I,
-)
-WEAK = re.compile(
-    rf"(?<![\w@])@\s?(?P<a>{_ONE_K})"
-    rf"|\bat (?:k ?= ?)?(?P<b>{_ONE_K})(?=\s*(?:[,.;:)/|\n]|and\b|is\b|was\b|$))"
-    rf"|\bk\s*(?:=|equals|is)\s*(?P<c>{_LIST})"
-    rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses)\b",
-    re.I,
-)
-_NAMES = (
-    r"easy|easier|medium|mid|moderate|intermediate|hard|harder|hardest|difficult|introductory|interview"
-    r"|competition|beginner|advanced|expert"
-)
-_SOURCES = r"codeforces|atcoder|leet ?code|codechef|hackerrank|topcoder|usaco|icpc|aizu|kattis"
-SLICE = re.compile(
-    rf"(?<![\w-])(?P<name>(?:very[- ])?(?:{_NAMES})|overall|(?:in )?total|aggregate|combined|altogether"
-    rf"|all problems|whole set|full set)(?![\w-])"
-    rf"(?:\s+(?:slice|split|subset|bucket|tier|bin|part|half|portion|ones|problems|tasks|questions|set))?"
-    rf"|(?<![\w-])(?P<source>{_SOURCES})(?=\s*(?:[:(=]|slice|split|subset|\|))(?:\s+(?:slice|split|subset))?"
-    rf"|\b(?:slice|split|subset|bucket|tier)\s+['\"`]?(?P<after>[A-Za-z][\w-]*)['\"`]?(?=\s*[:(=,])"
-    rf"|(?<![\w-])['\"`]?(?P<before>[A-Za-z][\w-]+)['\"`]?\s+(?:slice|bucket|tier|stratum)\b",
-    re.I,
-)
-WHOLE = re.compile(r"overall|total|aggregate|combined|altogether|all problems|whole set|full set", re.I)
-NOT_SLICES = {
-    "the",
-    "a",
-    "each",
-    "every",
-    "per",
-    "this",
-    "that",
-    "one",
-    "our",
-    "no",
-    "any",
-    "difficulty",
-    "which",
-    "by",
-    "of",
-    "and",
-    "other",
-    "largest",
-    "same",
-}
-ROUND = re.compile(
-    r"\b(?:(?:round|iteration|iter|r|rd)[ _-]?(?P<digit>[12])(?![\d.,]*\d)|(?:round"
-    r"|iteration)[ -](?P<spoken>one|two)|(?P<ordinal>first|second|1st|2nd) (?:ssd )?(?:round|iteration)"
-    r"|(?:after|one|a single) (?P<single>one) round|(?P<tuned>after (?:the )?(?:ssd|self[- ]?distillation"
-    r"|fine-?tuning|training|tuning)|post-?ssd"
-    r"|(?:ssd|self-?distilled|distilled|tuned) (?:model|checkpoint|one|version))"
-    r"|(?P<base>(?:before|base(?:line)?|base model|untuned|original|pre-?ssd|starting point|round[ _-]?(?:0|zero))))\b",
-    re.I,
-)
 FORWARD = re.compile(
     r"[\s:=|>\"'*_`()\[\]{}~-]*(?:(?:rates?|scores?|is|are|was|were|of|at|equals?|comes?|came|out|to|sits?"
     r"|stands?|lands?|gives?|gave|gets?|got|we|it|me|now|currently|only|just"
@@ -95,141 +24,24 @@ FORWARD = re.compile(
     r"|reaches|reached|hits?|hit|goes|went|up|down|from|respectively|both|yields?|the"
     r"|for|that|this|model|number|us|actually|should|might|around|on|our|held-?out|heldout|eval|test|set|base"
     r"|still|a|solid|as|results?|overall|in|with|and|therefore|thus|then)\b[\s:=|>\"'*_`()~-]*)*",
-    re.I,
 )
 BACKWARD = re.compile(
     r"(?:-?ish|\+| or so|-something)?\s*(?:\(|\[)?\s*(?:(?:at|on|for|in|as|is|was|the|our|of|its|a|to|-|=|:"
     r"|their)\s*){0,3}",
-    re.I,
 )
 GLUE = re.compile(r"[\s,/&|;>*_`-]*(?:(?:and|then|to|vs|or|respectively|resp\.?)\b[\s,/&|;*_`-]*)?")
-NOT_A_RATE = re.compile(
-    r"\s*-?(?:%? ?c\.?i\b|%? ?conf\w*|x\s?(?:\d|[A-Za-z])|x\b|(?:(?!on\b|in\b|of\b|for\b|at\b|with\b|and\b"
-    r"|the\b|over\b|from\b|pass)[\w-]+ ){0,3}?(?:problems?|probs?|tasks?|questions?"
-    r"|samples?|completions?|generations?|gpus?\b|gpu-?h\w*|hours?|hrs?|h\b|days?|weeks?|months?"
-    r"|people|persons?|engineers?|tokens?|params?|parameters|years?|items?|tries|attempts|prompts?|draws"
-    r"|rollouts|[ABHLTV]\d{2,3}\b|of us|languages|nodes?|epochs?|rounds?|seeds?|runs?|shots?|minutes?|seconds?"
-    r"|ms\b|cores?|usd|dollars|eur))",
-    re.I,
-)
-RATE_AFTER_CUE = re.compile(
-    r"(?:\bn ?[=:]? ?|\bn is |±|\+/- ?|\+|\$|€|\btemp(?:erature)?\b[ =:]*(?:of |is |at |to )?|\bt ?[=:] ?"
-    r"|top[-_ ]?[pk][ =:]*|\bseeds?[ =:]*|\bversion |\bv|#|\blr[ =:]*|learning rate(?: of)?[ =:]*|\["
-    r"|\bci\b[: ]*|\bstep |\bk ?[=:] ?|within |threshold(?: of| is)? ?)$",
-    re.I,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value that was bound to a field, with the span of the words it rests on and the place of the figure itself."""
-
-    field: str
-    value: JsonValue
-    unit: str
-    start: int
-    end: int
-    at: tuple[int, int]
-    doubt: Reason | Literal[""] = ""
-
-
-@dataclass(slots=True)
-class Mark:
-    """Something on a line that matters to a rate."""
-
-    kind: str
-    start: int
-    end: int
-    ks: tuple[int, ...] = ()
-    name: str = ""
-    number: Number | None = None
-    rates: list[Mark] = field(default_factory=list)
-    k: int | None = None
-    cue: Mark | None = None
 
 
 def read(text: str, numbers: list[Number], taken: list[tuple[int, int]]) -> list[Found]:
     """All pass@k figures and slice sizes of a normalised text. taken: spans without rates (names, units, tables)."""
-    marks = sorted(_marks(text, numbers, taken), key=lambda m: (m.start, -m.end))
+    marks = sorted(marks_of(text, numbers, taken), key=lambda m: (m.start, -m.end))
     if not any(m.kind in ("k", "slice") for m in marks):
         return []
-    asked = "pass@k" in text.lower() or any(m.kind == "k" and not m.name for m in marks)
+    asked = "pass@k" in text or any(m.kind == "k" and not m.name for m in marks)
     found: list[Found] = []
-    for line in _lines(text, marks):
+    for line in lines(text, marks):
         found += _line(text, line, numbers, taken, asked)
     return found
-
-
-def _lines(text: str, marks: list[Mark]) -> Iterator[list[Mark]]:
-    line: list[Mark] = []
-    for mark in marks:
-        if line and "\n" in text[line[-1].end : mark.start]:
-            yield line
-            line = []
-        line.append(mark)
-    if line:
-        yield line
-
-
-def k_values(words: str) -> tuple[int, ...]:
-    """The k of a list such as `{1, 4, 8, 16}` or `one`."""
-    each = re.findall(rf"\d+|{_WORD}", words, re.I)
-    return tuple(int(w) if w.isdigit() else int(spoken(w.lower())) for w in each)
-
-
-def _marks(text: str, numbers: list[Number], taken: list[tuple[int, int]]) -> Iterator[Mark]:
-    spans: list[tuple[int, int]] = list(taken)
-    for match in PASS.finditer(text):
-        ks = k_values(match["ks"] or match["glued"])
-        if ks and all(1 <= k <= 2048 for k in ks):
-            spans.append(match.span())
-            yield Mark("k", *match.span(), ks=ks)
-    for match in PASS_ONCE.finditer(text):
-        spans.append(match.span())
-        yield Mark("k", *match.span(), ks=(1,))
-    for match in WEAK.finditer(text):
-        if not _inside(match.start(), match.end(), spans):
-            spans.append(match.span())
-            yield Mark("k", *match.span(), ks=k_values(next(g for g in match.groups() if g)), name="weak")
-    for match in SLICE.finditer(text):
-        name = (match["name"] or match["source"] or match["after"] or match["before"]).lower()
-        if name not in NOT_SLICES and not _inside(match.start(), match.end(), taken):
-            yield Mark("slice", *match.span(), name="" if WHOLE.search(name) else name.replace(" ", "_"))
-    for match in ROUND.finditer(text):
-        spans.append(match.span())
-        yield Mark("round", *match.span(), name=_round(match))
-    for number in numbers:
-        if not _inside(number.start, number.end, spans) and _may_be_rate(text, number):
-            yield Mark("rate", number.start, number.end, number=number)
-
-
-def _round(match: re.Match[str]) -> str:
-    if match["base"]:
-        return ""
-    if match["tuned"]:
-        return "tuned"
-    which = match["digit"] or match["spoken"] or match["ordinal"] or "1"
-    return "round2" if which.lower() in ("2", "two", "second", "2nd") else "round1"
-
-
-def _inside(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
-    return any(left < end and start < right for left, right in spans)
-
-
-def _may_be_rate(text: str, number: Number) -> bool:
-    if number.form == "points" or number.scale or number.value > 100:
-        return False
-    if number.form != "percent" and NOT_A_RATE.match(text, number.end):
-        return False
-    if number.form == "percent" and re.match(
-        r"\s*(?:ci\b|conf|of (?:the )?(?:budget|time|data|mix)|mix|dropout|off\b|more|less|faster|cheaper)",
-        text[number.end : number.end + 20],
-        re.I,
-    ):
-        return False
-    return not RATE_AFTER_CUE.search(text[max(0, number.start - 24) : number.start]) and not re.match(
-        r"\s*(?:/|out of|of)\s*\d+\s*(?:problems|tasks)", text[number.end : number.end + 24], re.I
-    )
 
 
 def _line(text: str, line: list[Mark], numbers: list[Number], taken: list[tuple[int, int]], asked: bool) -> list[Found]:
@@ -240,7 +52,7 @@ def _line(text: str, line: list[Mark], numbers: list[Number], taken: list[tuple[
     _by_slice_lists(text, line, slices)
     _by_context(text, line, slices)
     bound = [m for m in line if m.kind == "rate" and m.k is not None and m.name != "old"]
-    found = [f for m in bound if (f := _found(text, m, line, slices)) is not None]
+    found = [f for m in bound if (f := _bound(text, m, line, slices)) is not None]
     return found + _sizes(text, slices, line, numbers, taken, found)
 
 
@@ -270,9 +82,7 @@ def _owned(text: str, out: list[Mark]) -> bool:
 
 
 def _is_list_glue(between: str) -> bool:
-    return (
-        re.fullmatch(r"\s*(?:,|/|&|\||and|,\s*and|vs\.?|or|to)?\s*", between, re.I) is not None and "\n" not in between
-    )
+    return re.fullmatch(r"\s*(?:,|/|&|\||and|,\s*and|vs\.?|or|to)?\s*", between) is not None and "\n" not in between
 
 
 def _bind(text: str, line: list[Mark], asked: bool) -> None:
@@ -315,7 +125,7 @@ def _percent_near(line: list[Mark], i: int) -> bool:
 def _prefers_behind(text: str, cue: Mark, ahead: Mark, behind: Mark) -> bool:
     """`43% pass@1, 61% pass@8`: the figure that touches the cue wins over the one behind a comma."""
     forward, backward = text[cue.end : ahead.start], text[behind.end : cue.start]
-    if re.match(r"\s*[:=|>]|\s+(?:is|was|of|are|at)\b", forward, re.I):
+    if re.match(r"\s*[:=|>]|\s+(?:is|was|of|are|at)\b", forward):
         return False
     return "," in forward or ";" in forward or len(backward.strip()) < len(forward.strip()) or " and " in forward
 
@@ -384,7 +194,6 @@ def _figures_first(text: str, slices: list[Mark], line: list[Mark]) -> bool:
         re.fullmatch(
             r"\s*(?:(?:pass )?at \w+ |pass@\d+ |@\d+ |\()?\s*(?:(?:on|in|for|of|at|are|the|our|is)\s*){0,3}",
             between,
-            re.I,
         )
         is not None
     )
@@ -392,8 +201,8 @@ def _figures_first(text: str, slices: list[Mark], line: list[Mark]) -> bool:
 
 def _slice_of(at: int, slices: list[Mark], regions: list[tuple[int, int]]) -> str | None:
     """Name of the slice that governs a place; "" for the whole set, None outside of any slice."""
-    inside = [m.name for m, (low, high) in zip(slices, regions, strict=True) if low <= at < high]
-    return inside[0] if inside else None
+    within = [m.name for m, (low, high) in zip(slices, regions, strict=True) if low <= at < high]
+    return within[0] if within else None
 
 
 def _by_slice_lists(text: str, line: list[Mark], slices: list[Mark]) -> None:
@@ -402,9 +211,9 @@ def _by_slice_lists(text: str, line: list[Mark], slices: list[Mark]) -> None:
     regions = _regions(text, slices, line)
     for cue in lists[:1]:
         for low, high in regions:
-            inside = [m for m in line if m.kind == "rate" and low <= m.start < high]
-            if len(inside) == len(cue.ks) and all(m.k is None or m.cue is cue for m in inside):
-                for k, mark in zip(cue.ks, inside, strict=True):
+            within = [m for m in line if m.kind == "rate" and low <= m.start < high]
+            if len(within) == len(cue.ks) and all(m.k is None or m.cue is cue for m in within):
+                for k, mark in zip(cue.ks, within, strict=True):
                     mark.k, mark.cue = k, cue
 
 
@@ -440,7 +249,7 @@ def _same(one: Mark, other: Mark, slices: list[Mark], regions: list[tuple[int, i
     return one is not other and _slice_of(one.start, slices, regions) == _slice_of(other.start, slices, regions)
 
 
-def _found(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found | None:
+def _bound(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found | None:
     assert mark.number is not None
     shared = any(
         m.number is not None and m.number.form == "percent" for m in line if m.cue is mark.cue and m.cue is not None
@@ -471,7 +280,7 @@ def _round_of(text: str, mark: Mark, line: list[Mark]) -> str:
     for match in rounds:
         between = text[mark.end : match.start]
         if match.start >= mark.end and re.fullmatch(
-            r"\s*(?:pass@\d+ )?\(?(?:(?:after|in|from|for|at|with|by|the|our)\s*){0,3}", between, re.I
+            r"\s*(?:pass@\d+ )?\(?(?:(?:after|in|from|for|at|with|by|the|our)\s*){0,3}", between
         ):
             return match.name
     before = [m for m in rounds if m.end <= mark.start]
@@ -494,7 +303,7 @@ def _sizes(
             continue
         stop = slices[i + 1].start if i + 1 < len(slices) else mark.end + 120
         number = _size_before(text, mark, numbers) or _size_after(text, mark, numbers, stop, bool(rates))
-        if number is None or (number.start, number.end) in used or _inside(number.start, number.end, taken):
+        if number is None or (number.start, number.end) in used or inside(number.start, number.end, taken):
             continue
         size = count(number)
         if size:
@@ -505,9 +314,7 @@ def _sizes(
 
 def _size_before(text: str, mark: Mark, numbers: list[Number]) -> Number | None:
     near = [n for n in numbers if n.end <= mark.start and mark.start - n.end <= 12 and n.form == "plain"]
-    if not near or not re.fullmatch(
-        r"\s+(?:(?:are|is|of them|of which|were) )?", text[near[-1].end : mark.start], re.I
-    ):
+    if not near or not re.fullmatch(r"\s+(?:(?:are|is|of them|of which|were) )?", text[near[-1].end : mark.start]):
         return None
     before = text[max(0, near[-1].start - 12) : near[-1].start]
     return None if re.search(r"[@=]\s*$|pass at $", before) else near[-1]
@@ -520,7 +327,7 @@ def _size_after(text: str, mark: Mark, numbers: list[Number], stop: int, rated: 
         before, after = text[mark.end : number.start], text[number.end : number.end + 30]
         if "\n" in before:
             return None
-        if re.search(r"\bn ?(?:=|:|of|is)? ?$", before, re.I) or re.match(
+        if re.search(r"\bn ?(?:=|:|of|is)? ?$", before) or re.match(
             r"\s(?:[\w-]+ ){0,2}(?:problems|probs|tasks|questions|items|exercises)\b", after
         ):
             return number

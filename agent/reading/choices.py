@@ -1,0 +1,215 @@
+"""Choices from a closed list: the kind of problem, the other move, the verifier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agent.reading.facts import Found
+from agent.reading.scan import Scan, found
+
+DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
+    (
+        "fill_in_the_middle",
+        r"fill[- _]?in[- _]?the[- _]?middle|\bfim\b|in-?filling|middle completion|(?:inline|in-line) completion",
+    ),
+    (
+        "repo_edit",
+        r"repo(?:sitory)?(?:[- _]level)?[- _](?:edit\w*|changes?|tasks?|patch\w*|refactor\w*)|repo[- _]level"
+        r"|repository[- _]level|multi-?file (?:edit|change|patch)\w*|edits? across (?:a |the )?(?:repo|files"
+        r"|codebase)\w*|repo_edit|codebase edits?|cross-file edits?",
+    ),
+    (
+        "bug_fix",
+        r"bug[- _]?fix(?:es|ing)?|fix(?:ing|es)? bugs?|program repair|automated repair|bug repair|code repair"
+        r"|patching bugs|debugging tasks|repairing (?:code|programs|bugs)",
+    ),
+    (
+        "competitive",
+        r"competitive(?:[- _]programming|[- _]coding| problems| style| tasks)?|competition(?:[- ](?:style"
+        r"|level))? (?:programming|problems|coding)|codeforces|at ?coder|icpc"
+        r"|contest(?:[- ]style)? (?:problems|programming|tasks)|leet ?code(?:[- ](?:style|type"
+        r"|like))?(?: problems)?|programming contests?|olympiad",
+    ),
+    (
+        "algorithmic",
+        r"algorithmic(?: (?:problems|puzzles|tasks|coding))?|algorithms?(?: and data structures?| problems"
+        r"| puzzles| questions| exercises)|data[- ]structures?(?: problems)?",
+    ),
+    (
+        "other",
+        r"text[- ]?(?:2|to)[- ]?sql|sql generation|(?:unit[- ])?test(?:[- ]case)? (?:generation|writing)"
+        r"|docstring (?:generation|writing)|code (?:review|translation|migration|summari[sz]ation|search"
+        r"|explanation)|transpil\w+|data[- ]science notebooks?"
+        r"|notebook cells?|infrastructure[- ]as[- ]code|terraform (?:modules?|generation)|rtl (?:generation"
+        r"|design)|front-?end components?|shell one-?liners|commit messages?|api (?:usage|glue)(?: code)?"
+        r"|log parsing|etl (?:jobs|pipelines)|regex generation|kernel (?:writing|generation)",
+    ),
+)
+DISTRIBUTION = re.compile(
+    "|".join(f"(?P<{name}>(?<![\\w-])(?:{pattern})(?![\\w-]))" for name, pattern in DISTRIBUTIONS)
+)
+DISTRIBUTION_KEY = re.compile(
+    r"\b(?:problem[ _-]?distribution|distribution|task[ _-]?(?:family|type)|problem[ _-]?type)[\"'`*]*\s*(?:is"
+    r"|:|=|\|)\s*[\"'`]?(?P<value>other|[^,;\n|.]{3,60})",
+)
+NOT_DISTRIBUTION = re.compile(
+    r"\b(?:trained on|pretrained on|benchmark|pool|sampled from|scraped|from|verifier|verify\w*|not|no|never"
+    r"|unlike|than|without|other than|isn't|aren't|slice)\s*(?:the |a |any |just |only |really )?(?:\w+ )?$",
+)
+
+
+def problem_distribution(scan: Scan) -> Iterator[Found]:
+    """problem_distribution: the first kind of problem that is named."""
+    sources = re.compile(r"\s*(?:slice|split|subset|:|\(|=)")
+    for match in DISTRIBUTION.finditer(scan.text):
+        before = scan.before(match.start(), 40)
+        source = re.match(r"codeforces|at ?coder|leet ?code|competition\b", match[0])
+        if NOT_DISTRIBUTION.search(before) or (source and sources.match(scan.text, match.end())):
+            continue
+        yield found("problem_distribution", match.lastgroup, match)
+        return
+    for match in DISTRIBUTION_KEY.finditer(scan.text):
+        if not re.match(r"\W*(?:tbd|unknown|\?|n/?a|not|mixed?)", match["value"]):
+            yield found("problem_distribution", "other", match, group="value")
+            return
+
+
+MOVES: tuple[tuple[str, str], ...] = (
+    (
+        "rejection_sampling_sft",
+        r"rejection[- _]?sampl\w*(?:[- _](?:sft|fine-?tun\w*|ft))?|\brft\b|\braft\b|\brest(?:-em)?\b|\bstar\b"
+        r"|best[- ]of[- ](?:n|\d+)(?: (?:sft|distill?ation))?|filtered sft|(?:sft"
+        r"|fine-?tun\w*) on (?:the )?(?:passing|verified|correct|accepted)(?: \w+)?",
+    ),
+    ("dpo", r"\bdpo\b|direct preference|\bi?kto\b(?! )|preference (?:optimi[sz]ation|tuning)"),
+    ("grpo", r"\bgrpo\b|group relative|\brlvr\b"),
+    ("ppo", r"\bppo\b|proximal policy"),
+    (
+        "sft_external",
+        r"sft[ _](?:on )?(?:an? |the |some )?(?:external|bought|third-party|licensed|human|curated|vendor"
+        r"|purchased|new|teacher|synthetic|open|outside|commercial|public|gpt|contractor)\w*(?:[ _]\w+)?"
+        r"|sft_external|external sft|(?:fine-?tun\w*|train\w*|sft) (?:it )?(?:on|with"
+        r"|using) (?:\w+ ){0,3}?(?:external|bought|licensed|human|human-written|curated|vendor|purchased"
+        r"|labell?ed|annotated|teacher|third-party|customer|public|open-source|contractor|outside"
+        r"|synthetic)\b(?: \w+)?"
+        r"|distill?(?:ing|ation)? (?:it )?from (?:a |an |the )?(?:bigger|larger|stronger|teacher|frontier|gpt"
+        r"|claude|deepseek|qwen|llama|70b|72b|big|\d+b)[\w.-]*|teacher distill?ation|buy(?:ing)? (?:\w+ )?data"
+        r"|external data|\bsft\b|supervised fine-?tun\w*",
+    ),
+)
+MOVE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in MOVES))
+INSTEAD = re.compile(
+    r"\b(?:otherwise|in the absence of ssd|absent ssd|alternatives?|alternativ\w*|plan b|fall ?back"
+    r"|comparators?|instead|if we (?:don't|do not) (?:do|run|use|go for) (?:ssd|this)|if (?:we )?(?:not"
+    r"|don't|didn't|do not) (?:ssd|this|self-distillation|for (?:ssd|this))|if not (?:ssd|this|that|for)"
+    r"|in place of (?:ssd|this)|non-ssd|rather than ssd|other option|default (?:move|option|would be|is)"
+    r"|else we(?:'d| would)?"
+    r"|competing (?:option|plan|proposal)|would (?:otherwise|normally|usually)|'d (?:otherwise|normally"
+    r"|usually)|compared? (?:against|with|to)|(?:measured|judged|weighed|up) against|the other (?:road|way"
+    r"|route|candidate|move)|without ssd|if ssd (?:is|doesn't|does not|turns|fails|isn't|falls|is not)|or else"
+    r"|option b|next best|backup(?: plan)?|baseline move|what we(?:'d| would) do"
+    r"|versus|vs\.?|status quo plan|usual (?:move|approach)|our go-?to|the boring option|team (?:wants|prefers"
+    r"|leans)|would(?: have)? (?:just )?(?:do|done|run|go|gone|use|try|pick|reach for)|'d (?:just )?(?:do|run"
+    r"|go|use|try|pick|reach for|have))\b",
+)
+DONE_BEFORE = re.compile(
+    r"\b(?:tried|did|ran|already|last (?:year|quarter|month)|was (?:trained|tuned)|trained with|came from"
+    r"|explain|what is|difference|heard|paper|no intention|won't|wouldn't|would not|never|not going to"
+    r"|ruled out|can't afford|cannot afford|don't want|rejected|not|never)\b",
+)
+
+
+def comparator(scan: Scan) -> Iterator[Found]:
+    """comparator: the move the team would otherwise make."""
+    for match in INSTEAD.finditer(scan.text):
+        low, high = scan.moods.sentence(match.start())
+        moves = [
+            m
+            for m in MOVE.finditer(scan.text, low, high)
+            if not DONE_BEFORE.search(scan.clause(m.start()))
+            or re.search(r"if|comparator|otherwise", scan.clause(m.start()))
+        ]
+        moves = [
+            m
+            for m in moves
+            if not re.search(r"\b(?:not|no|than|over|isn't)\s+(?:a |the )?$", scan.before(m.start(), 10))
+        ]
+        after = [m for m in moves if m.start() >= match.end()]
+        chosen = (after or moves[-1:])[:1]
+        if chosen:
+            start, end = min(match.start(), chosen[0].start()), max(match.end(), chosen[0].end())
+            yield Found("comparator", chosen[0].lastgroup, "", start, end, chosen[0].span())
+    keyed = re.compile(
+        r"\b(?:comparator|alternative|plan b|fallback)[\"'`*]*\s*(?:is|:|=|would be"
+        r"|\|)\s*[\"'`]?(?P<value>(?:just |to )?(?:do(?:ing)? nothing|nothing|prompt[- ]?(?:engineering|ing"
+        r"|tuning)?|other|continued pre-?training|(?:swap|buy|switch|upgrade)\w*[^,.;\n]{0,40}|a bigger model"
+        r"|better prompts|rag|retrieval\b[^,.;\n]{0,30}))",
+    )
+    otherwise = re.compile(
+        r"\botherwise,? we(?:'d| would) (?:just |probably |simply )?(?P<value>do nothing"
+        r"|prompt[- ]?engineer\w*|improve (?:the )?prompts?|buy a bigger model|switch (?:to [^,.;\n]{2,30}"
+        r"|models?)|wait for [^,.;\n]{2,30}|use a bigger model|leave it(?: as it is)?)",
+    )
+    for pattern in (keyed, otherwise):
+        for match in pattern.finditer(scan.text):
+            yield found("comparator", "other", match, group="value")
+
+
+VERIFIERS: tuple[tuple[str, str], ...] = (
+    (
+        "differential",
+        r"diff[ -]test\w*|differential(?:[ _-]?(?:test\w*|fuzz\w*|check\w*|verifier|oracle|verification))?"
+        r"|(?:diff(?:ing|ed)?"
+        r"|compar\w+)(?: the)? outputs? (?:against|with|to) (?:a |the |our )?(?:reference|oracle|brute|legacy"
+        r"|old|known)\w*|fuzz\w* against (?:a |the |our )?(?:reference|oracle|brute|legacy|known|golden)\w*",
+    ),
+    (
+        "unit_tests",
+        r"(?:hidden |unit[- _]?|private |pytest |regression |existing |reference |integration |junit |jest "
+        r"|held-?out )+(?:tests?|suites?)(?! (?:generation|writing|set|problems))|pytest(?: suites?)?"
+        r"|unittests?|\bunit_tests\b|test[- ]?suites?|test cases|\bjest\b|\bjunit\b|\bgtest\b|cargo test"
+        r"|go test|tests? (?:for (?:every|each|all)|per (?:problem|task))|(?:run|running|runs"
+        r"|executing?) (?:the |their |its |all )?tests",
+    ),
+    ("type_checker", r"type[- _]?check\w*|\bmypy\b|\bpyright\b|\btsc\b|static typ\w+|cargo check|\bpyre\b"),
+)
+VERIFIER = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in VERIFIERS))
+NO_VERIFIER = re.compile(
+    r"\b(?:no|is not(?: a| any)?|isn't (?:a|any)|have not(?: a| any)?|without(?: any| a)?|lack(?:s|ing)? (?:a"
+    r"|any)|don't have (?:a|any)|do not have (?:a|any)"
+    r"|haven't got (?:a|any)|there (?:is|'s) no|zero|have not (?:a|any)) (?:kind of |automatic |automated "
+    r"|real |usable |working |proper |such )*(?:verifiers?|verification|way to verify|way of verifying"
+    r"|automatic check\w*|oracle|checker)\b"
+    r"|\bverifiers?[\"'`*]*\s*(?:[:=|]|is|-|we have)+\s*[\"'`]?(?:none|no(?:pe)?\b|n/?a|nothing|null|false|-"
+    r"|absent)|\bnothing (?:to|that can) (?:verify|check)(?: with)?|\b(?:cannot|can't"
+    r"|can not) (?:automatically )?verify\b|\bunverifiable\b|\bverifier: ?$",
+)
+NOT_VERIFIER = re.compile(
+    r"\b(?:test (?:generation|writing)|generat\w+ (?:unit )?tests|write (?:unit )?tests|rollback|rolls? back"
+    r"|tests? the)\b",
+)
+
+
+def verifier(scan: Scan) -> Iterator[Found]:
+    """verifier: how an answer is judged, the strongest that is named first; `none` only where that is said."""
+    finds = [found("verifier", "none", match) for match in NO_VERIFIER.finditer(scan.text)]
+    for match in VERIFIER.finditer(scan.text):
+        clause, before = scan.clause(match.start()), scan.before(match.start(), 40)
+        if NOT_VERIFIER.search(clause) or re.match(
+            r"\s*(?:generation|writing|generator)", scan.text[match.end() : match.end() + 14]
+        ):
+            continue
+        if re.search(
+            r"\b(?:no|not|without|n't|neither|nor|never|lacks?)\s+(?:have |any |a |yet |real |really |even "
+            r"|run |use |got )*(?:\w+ )?$",
+            before,
+        ) or re.match(
+            r"[\"'`]?\s*(?::|=)?\s*(?:no|none|not|false|missing)\b", scan.text[match.end() : match.end() + 10]
+        ):
+            continue
+        if not any(f.value == "none" and f.start <= match.start() < f.end for f in finds):
+            finds.append(found("verifier", match.lastgroup, match))
+    if any(f.value != "none" for f in finds):
+        finds = [f for f in finds if f.value != "none" or f.start > max(g.start for g in finds if g.value != "none")]
+    yield from finds[:1] if len({f.value for f in finds}) > 1 and finds[0].value != "none" else finds

@@ -1,0 +1,114 @@
+"""A value that the same message replaces, takes back, or gives twice."""
+
+from __future__ import annotations
+
+import re
+
+from agent.reading import numbers
+from agent.reading.facts import Correction, Fact
+from agent.reading.scan import Scan
+
+FIRST_WINS = {"model_name", "gpu_type", "license", "purpose", "failure_cost", "comparator", "verifier", "benchmark"}
+"""Said twice with different words, the first stands unless the message corrects it: the rest is elaboration."""
+
+CORRECTION = re.compile(
+    r"(?:\b(?:sorry|scratch that|scratch the|no,? wait|wait,? no|wait|correction|i meant|i mean|make (?:that"
+    r"|it)|strike that|typo|actually|my (?:bad|mistake)|oops|forget (?:that|the|what i)|ignore (?:that|the)"
+    r"|not \d[\d.,]*"
+    r"|rather|err+|erratum|updated?|edit|fixed|instead of|should read|misread|misspoke|let me (?:check"
+    r"|correct)|on second thought"
+    r"|apologies|pardon|no no|nope)\b|(?:^|\n)\s*\*(?=\d))",
+)
+RETRACTION = re.compile(
+    r"\b(?:scratch that|strike that|ignore (?:that|the last|what i (?:just )?said)|forget (?:that"
+    r"|what i (?:just )?said|i said))\b",
+)
+NOT_THIS = re.compile(
+    r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer|isn't"
+    r"|old(?: value)?(?: was)?|n't|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |a |at "
+    r"|be |actually |around |just )?$",
+)
+
+
+NO_LONGER = re.compile(
+    r"\s*(?:%|percent)?,?\s*(?:was (?:last|before|the old|previously|wrong)|(?:on|with|for|from) (?:the"
+    r"|our) (?:old|previous|former|last))\b",
+)
+
+
+def rebound(scan: Scan, good: list[Fact]) -> list[Fact]:
+    """`pass@1 is 43. no wait, 41`: a bare figure in a correction takes the field of the figure before it."""
+    added = []
+    for number in scan.numbers:
+        low, _ = scan.moods.sentence(number.start)
+        cue = CORRECTION.search(scan.text, low, number.start + 1)
+        if cue is None or not scan.free(number) or any(f.start <= number.start < f.end for f in good):
+            continue
+        before = [f for f in good if f.end <= number.start and f.unit]
+        if not before or not re.fullmatch(
+            r"[\s,:*-]*(?:(?:it|that|is|it's|should|be|the|actually|make|number|figure|value|read|to|say|right"
+            r"|correct|one|i|meant|mean|wait|no|sorry|rather)\b[\s,:]*)*",
+            scan.text[cue.end() : number.start],
+        ):
+            continue
+        if scan.text[number.end : number.end + 1].isalnum() or re.match(
+            r"\s*(?:problems|samples|gpu|days|weeks|people|tasks|tokens|of us|engineers)",
+            scan.text[number.end : number.end + 12],
+        ):
+            continue
+        value = revalued(before[-1], number)
+        if value is not None and not NOT_THIS.search(scan.before(number.start, 12).replace("no ", "   ")):
+            start, end = before[-1].start, number.end
+            added.append(
+                before[-1].model_copy(
+                    update={"value": value, "start": start, "end": end, "words": scan.original[start:end]}
+                )
+            )
+    return sorted([*good, *added], key=lambda f: (f.end, f.field))
+
+
+def revalued(fact: Fact, number: numbers.Number) -> float | int | None:
+    """A new figure read in the unit of an earlier fact."""
+    if fact.unit == "fraction":
+        return numbers.rate(number)
+    if fact.unit == "tokens":
+        return numbers.tokens(number)
+    return numbers.count(number) if fact.unit == "count" else number.value
+
+
+def settled(scan: Scan, good: list[Fact]) -> tuple[list[Fact], list[Correction]]:
+    """One field, one value where the message corrects itself; else all of them stand, to be asked about."""
+    kept: list[Fact] = []
+    corrections: list[Correction] = []
+    for fact in _without_retracted(scan, good):
+        earlier = [f for f in kept if f.field == fact.field]
+        if any(f.value == fact.value for f in earlier):
+            continue
+        if earlier and CORRECTION.search(scan.text, min(earlier[-1].end, fact.start), _clause_end(scan, fact)):
+            kept = [f for f in kept if f.field != fact.field]
+            corrections.append(Correction(field=fact.field, old=earlier[-1].value, new=fact.value, words=fact.words))
+        elif (earlier and fact.field in FIRST_WINS) or (
+            earlier
+            and fact.field == "heldout_n"
+            and earlier[-1].words.lower().count("held") > fact.words.lower().count("held")
+        ):
+            continue
+        kept.append(fact)
+    return kept, corrections
+
+
+def _clause_end(scan: Scan, fact: Fact) -> int:
+    return max(fact.end, scan.moods.sentence(fact.end - 1)[1])
+
+
+def _without_retracted(scan: Scan, good: list[Fact]) -> list[Fact]:
+    """Facts of a sentence that is taken back with nothing put in its place."""
+    for match in RETRACTION.finditer(scan.text):
+        if re.search(r"\bso\s*$", scan.before(match.start(), 4)):
+            continue
+        before = [f for f in good if f.end <= match.start()]
+        after = [f for f in good if f.start >= match.start()]
+        if before and not any(f.field == b.field for f in after for b in before):
+            low, _ = scan.moods.sentence(before[-1].start)
+            good = [f for f in good if not low <= f.start < match.start()]
+    return good

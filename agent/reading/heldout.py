@@ -1,0 +1,197 @@
+"""The held-out set: its benchmark, its size, draws per problem, and whether contamination was checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agent.reading.facts import Found
+from agent.reading.hours import GPU_HOURS
+from agent.reading.numbers import Number, count
+from agent.reading.scan import Scan, found
+
+BENCHMARK = re.compile(
+    r"\b(?:humaneval\s?(?:\+|plus|-?x|pack\w*)?|mbpp\s?(?:\+|plus)?|live ?code ?bench(?: v\d)?|lcb(?: ?v\d)?"
+    r"|big ?code ?bench(?:[- ]hard)?|apps\b|swe-?bench(?:[- ](?:verified|lite))?|multipl-e|ds-1000"
+    r"|cruxeval|evalplus|codecontests|taco|aider(?: polyglot)?|repobench|classeval|canitedit|debugbench)",
+)
+
+
+def benchmark(scan: Scan) -> Iterator[Found]:
+    """benchmark: a public one by name, or what follows `benchmark is`."""
+    for match in BENCHMARK.finditer(scan.text):
+        scan.taken.append(match.span())
+        yield found("benchmark", scan.original[match.start() : match.end()].strip(), match)
+    for match in re.finditer(r"\bbenchmark(?: is|:| =)\s*(?P<name>(?:an? |our )?[^,.;\n]{3,60})", scan.text):
+        if not BENCHMARK.search(match["name"]):
+            yield found("benchmark", scan.original[slice(*match.span("name"))].strip(), match, group="name")
+
+
+PROBLEM_NOUN = re.compile(
+    r"[\s-]+(?:(?!and\b|or\b|on\b|in\b|at\b|with\b|from\b|the\b|is\b|are\b|pass|p@|%|samples?\b|for\b|gpu"
+    r"|easy\b|medium\b|hard\b|of\b(?! (?:them|our"
+    r"|the)\b))[\w/'-]+[\s]+){0,3}?(?:probs?|problems?|tasks?|questions?|items|exercises|puzzles|challenges|katas"
+    r"|instances|examples|issues|bugs|prs|functions|commits|tickets)\b",
+)
+HELDOUT_CUE = re.compile(
+    r"\b(?:held[- _]?out|heldout|eval(?:uation)?|test|dev|validation|benchmark)(?:[ _-]?(?:set|suite|split"
+    r"|problems|tasks|n|size|data))*[\"'`*]*\s*(?:\(n\)|\bn\b)?\s*(?:(?:is|are|was|has|have|contains?|of|with|=|:"
+    r"|holds|size|counts?|we have|consists? of|only|just|now|,|\(|\||at|comprises|n|-|>)\s*)*(?:n ?= ?)?[\"'`*]*$",
+)
+POOL = re.compile(
+    r"\b(?:pool|prompts?|train(?:ing)?[ _-]?(?:set|data|prompts?|split)?|sft|seeds?|corpus|unlabell?ed"
+    r"|sampling set|to sample from|for sampling|to train)\b",
+)
+HELD = re.compile(r"\b(?:held[- ]?out|eval\w*|test set|benchmark|dev set|validation|pass@|p@|n ?=)")
+SAMPLE_NOUN = re.compile(
+    r"[\s-]*(?:(?:independent|random|raw|i\.?i\.?d\.?) )?(?:samples?|completions?|generations?|draws?"
+    r"|rollouts?|attempts|answers|gens)\b(?!\s+(?:in total|total|overall))",
+)
+PER_PROBLEM = re.compile(
+    r"[\s-]*(?:\w+[\s-]){0,2}(?:per|each|for each|for every|/|a|apiece|every)\s*(?:problem|task|question"
+    r"|prompt|item|one)?",
+)
+N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of)\s*$")
+
+
+def heldout_n(scan: Scan) -> Iterator[Found]:
+    """heldout_n: problems of the evaluation set, told apart from the prompt pool and from slices."""
+    for number in scan.numbers:
+        value = count(number) if scan.free(number) else None
+        if value is None or (number.scale not in ("", "k", "thousand")) or _of_slice(scan, number):
+            continue
+        clause = scan.clause(number.start)
+        before = scan.before(number.start, 60)
+        noun, cue = PROBLEM_NOUN.match(scan.text, number.end), HELDOUT_CUE.search(before)
+        if SAMPLE_NOUN.match(scan.text, number.end) or re.match(
+            r"\s*(?:/|per)\s*(?:problem|task)", scan.text[number.end : number.end + 12]
+        ):
+            continue
+        if re.search(r"[@^]\s*$|\bat\s*$|\bk ?= ?$|top[- ]$", before) or re.match(
+            r"\s*(?:gpu|hours?|days?|%|tokens?|languages)", scan.text[number.end : number.end + 8]
+        ):
+            continue
+        inside = re.match(
+            r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)",
+            scan.text[number.end : number.end + 40],
+        )
+        letter = (
+            N_CUE.search(before)
+            and value >= 20
+            and not re.match(r"\s*(?:,\s*)?(?:samples|per)", scan.text[number.end : number.end + 12])
+        )
+        if not noun and GPU_HOURS.search(scan.sentence(number.start)):
+            continue
+        if not (noun or cue or letter or inside) or (POOL.search(clause) and not HELD.search(clause)):
+            continue
+        if noun and re.search(
+            r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed"
+            r"|wrong|dropped|removed|flagged)\s*$",
+            before,
+        ):
+            continue
+        if value >= (1 if noun else 10):
+            start = number.start - (len(cue[0]) if cue and not noun else 0)
+            yield Found(
+                "heldout_n", value, "count", start, noun.end() if noun else number.end, (number.start, number.end)
+            )
+
+
+SLICE_WORD = re.compile(
+    r"\b(?:easy|easier|medium|hard|harder|difficult|slice|bucket|tier|codeforces|atcoder|leetcode|introductory"
+    r"|interview)\b",
+)
+TOTAL_WORD = re.compile(r"\b(?:total|overall|in all|altogether|held-?out|whole|combined|all together)\b")
+
+
+def _of_slice(scan: Scan, number: Number) -> bool:
+    """Whether a number sizes a slice: the slice's name comes first in its sentence, or right after it."""
+    low, _ = scan.moods.sentence(number.start)
+    line = max(low, scan.text.rfind("\n", 0, number.start) + 1)
+    if TOTAL_WORD.search(scan.clause(number.start)):
+        return False
+    if re.match(
+        r"\s+(?:are |is |of (?:them|which) (?:are )?)?(?:easy|medium|hard|difficult)\b",
+        scan.text[number.end : number.end + 30],
+    ):
+        return True
+    return SLICE_WORD.search(scan.text, line, number.start) is not None
+
+
+def samples_per_problem(scan: Scan) -> Iterator[Found]:
+    """samples_per_problem: draws per problem behind the pass@k."""
+    for number in scan.numbers:
+        value = count(number) if scan.free(number) else None
+        if not value or value > 10_000:
+            continue
+        noun = SAMPLE_NOUN.match(scan.text, number.end)
+        times = re.search(r"(?:problems|tasks|\d)\s*(?:x|\*|times)\s*$", scan.before(number.start, 14))
+        key = re.search(
+            r"\b(?:n_?samples|num_?samples|samples(?:_per_(?:problem|task|prompt))?|samples per (?:problem"
+            r"|task))[\"'`*]*\s*(?:[:=|]|is|was)\s*[\"'`]*$",
+            scan.before(number.start, 40),
+        )
+        pool = POOL.search(scan.clause(number.start)) and not HELD.search(scan.clause(number.start))
+        if (
+            (noun or times or key)
+            and not pool
+            and not re.match(r"\s*(?:x|h100|a100|gpu)", scan.text[number.end : number.end + 6])
+        ):
+            yield Found(
+                "samples_per_problem",
+                value,
+                "count",
+                number.start,
+                noun.end() if noun else number.end,
+                (number.start, number.end),
+            )
+
+
+CONTAMINATION = re.compile(
+    r"contamin\w*|decontamin\w*|\bde-?contam\w*|\bcontam\b|\b(?:leak(?:age)?|overlap|n-?gram|13-?gram"
+    r"|near-?dup\w*|minhash)[ -](?:check\w*|scan\w*|audit\w*|filter\w*|dedup\w*|test\w*|report)"
+    r"|\bleak-?checked\b",
+)
+UNCHECKED = re.compile(
+    r"\b(?:not|n't|never|no|without|nobody|none|un(?:checked|known|clear|verified)|yet to|pending|todo|to-do"
+    r"|to do|outstanding|skipped|missing|still (?:has to|have to|needs?|open)|in progress|false|didn't"
+    r"|untested|forgot|n/?a|lacks?)\b|unchecked|\bn't\b|❌",
+)
+CLEAN = re.compile(
+    r"\b(?:no contamination(?! (?:check|scan|audit|analysis|report|test|stud))|not contaminated"
+    r"|isn't contaminated|uncontaminated|free (?:of|from) contamination|contamination[- ]free"
+    r"|without (?:any )?contamination|zero (?:contamination|hits|overlap)"
+    r"|contamination[\"'`]?\s*[:=]\s*(?:none|no (?:hits|matches|overlap)|0\b)|no (?:hits|matches"
+    r"|overlap)(?! check| scan| audit)|nothing (?:found|flagged))\b",
+)
+CHECK_WORD = re.compile(
+    r"check\w*|controll?ed|decontam\w*|de-contam\w*|clean\w*|scan\w*|verified|audit\w*|passed|\bran\b|done|filter\w*"
+    r"|dedup\w*|tested|screened|removed|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)|no contamination|none"
+    r"|examined|✓|✅|analy[sz]ed|vetted|uncontaminated|isn't|not contaminated",
+)
+
+
+def contamination_checked(scan: Scan) -> Iterator[Found]:
+    """contamination_checked: whether the held-out set was checked; a plan to check is none."""
+    for match in CONTAMINATION.finditer(scan.text):
+        low, high = scan.moods.clause(match.start())
+        clause = scan.text[low:high]
+        first, last = scan.moods.sentence(match.start())
+        words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else scan.text[first:last]
+        clean = CLEAN.search(words)
+        negative = not clean and UNCHECKED.search(words) is not None
+        if not (clean or negative or CHECK_WORD.search(words)):
+            continue
+        needed = re.search(r"\b(?:need|needs|must|should|have to|please|let's|require)\b", words) and not re.search(
+            r"\b(?:has been|was|were|is|done)\b", words
+        )
+        start = scan.text.find(words.strip(), first)
+        yield Found(
+            "contamination_checked",
+            not negative,
+            "",
+            start,
+            start + len(words.strip()),
+            match.span(),
+            "target" if needed and not negative else "",
+        )

@@ -1,0 +1,71 @@
+"""A message made ready for its readers, and what every reader needs to report a find."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from agent.reading import numbers
+from agent.reading.facts import Found
+from agent.reading.moods import Moods
+from agent.reading.numbers import Number
+
+
+@dataclass
+class Scan:
+    """A message: plain and in lower case, as it was typed, its numbers, its moods, and spans that names have taken."""
+
+    text: str
+    original: str
+    numbers: list[Number]
+    moods: Moods
+    taken: list[tuple[int, int]] = field(default_factory=list)
+
+    def free(self, number: Number) -> bool:
+        """Whether a number is not part of a name."""
+        return not self.overlaps(number.start, number.end)
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether a span shares a character with a name."""
+        return any(low < end and start < high for low, high in self.taken)
+
+    def before(self, at: int, reach: int) -> str:
+        """The characters before a place."""
+        return self.text[max(0, at - reach) : at]
+
+    def clause(self, at: int) -> str:
+        """The clause around a place."""
+        low, high = self.moods.clause(at)
+        return self.text[low:high]
+
+    def sentence(self, at: int) -> str:
+        """The sentence around a place."""
+        low, high = self.moods.sentence(at)
+        return self.text[low:high]
+
+
+Binder = Callable[[Scan], Iterable[Found]]
+
+
+def scanned(text: str) -> Scan:
+    """A message with its numbers and moods."""
+    plain = numbers.normalise(text)
+    return Scan(plain, text, numbers.find(plain), Moods(plain))
+
+
+def found(name: str, value: JsonValue, match: re.Match[str], unit: str = "", group: int | str = 0) -> Found:
+    """A find that rests on a whole match; its value stands in one group of it."""
+    return Found(name, value, unit, match.start(), match.end(), match.span(group))
+
+
+def amount(words: str) -> float:
+    """A figure in digits or words, `a` counting as one."""
+    return 1.0 if words in ("a", "an") else numbers.find(words)[0].value
+
+
+def plain(value: float) -> float | int:
+    """Whole numbers as integers."""
+    return int(value) if value == int(value) else value

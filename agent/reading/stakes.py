@@ -1,0 +1,90 @@
+"""Why the model matters and what a worse one would cost, in the words of the user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agent.reading.facts import Found
+from agent.reading.scan import Scan
+
+PURPOSE = re.compile(
+    r"\b(?:purpose|product surface|surface|use[- ]?case|why it matters|product\b|it matters because"
+    r"|matters because|because (?=(?:our|the) (?:users|customers|students|developers)))[\"'`*]*\s*(?:is|:|=|\|"
+    r"|that|-)*\s*(?P<key>[^\n;.]{4,160})"
+    r"|\b(?P<verb>(?:power(?:s|ing)|drives|driving|feeds|backs"
+    r"|serves|sits behind|runs (?:in|inside|behind)|goes into|is (?:used|embedded|deployed|shipped) (?:in|for"
+    r"|by|inside|as)|used (?:in|for|by|inside|as)|ships (?:in|inside|with|as)|lives in|we use it (?:for|in|to)"
+    r"|it's for|it is for|is for|(?:matters|important) (?:because|for|since))\s+[^\n;.]{4,140})",
+)
+NOT_PURPOSE = re.compile(
+    r"\b(?:pass@|gpu|held-?out|eval(?:uation)?|sampling|training|verif\w+|tests?|temperature|rollback"
+    r"|checkpoints?|fine-?tun\w*|context length|benchmark|decontam\w*)\b",
+)
+
+
+def purpose(scan: Scan) -> Iterator[Found]:
+    """purpose: why it matters, in the user's words."""
+    for match in PURPOSE.finditer(scan.text):
+        group = "key" if match["key"] else "verb"
+        words = _phrase(scan.original[slice(*match.span(group))])
+        if (
+            len(words) < 4
+            or (group == "verb" and NOT_PURPOSE.search(words.lower()))
+            or re.match(r"(?:tbd|unknown|none|n/?a|\?)", words.lower())
+        ):
+            continue
+        if group == "verb" and not re.search(
+            r"\b(?:it|which|that|this|model|we|product|used|they|completions?)\b|^",
+            scan.text[max(0, match.start() - 30) : match.end()],
+        ):
+            continue
+        yield Found("purpose", words, "", match.start(), match.start(group) + len(words), match.span(group))
+
+
+WORSE = (
+    r"(?:worse|worsens?|regress(?:es|ed|ion|ions)?|degrad(?:es|ed|ation)|breaks?|broken|fails?|bad(?:ly)?"
+    r"|goes wrong|went wrong|goes south|drops?|tanks?|screws? up|misbehaves?|collaps(?:es|ed)|dumber|goes sideways"
+    r"|blows up|hallucinat\w+|ships? (?:a )?(?:bad|broken|worse)\b[^,;.\n]{0,20})"
+)
+FAILURE = re.compile(
+    rf"\b(?:if|when|should|in case|whenever) (?:the |our |this |a |it"
+    rf"|new )*(?:\w+ ){{0,4}}?{WORSE}(?: [\w-]+){{0,4}}?\s*(?:,|->|:|then|=>|>|-|we|it|our|the|users|customers"
+    rf"|that|i)\s*(?P<then>[^\n;.]{{3,160}})"
+    rf"|\b(?:failure[ _-]?cost|cost of (?:a )?(?:failure|regression|being wrong|getting it wrong|a bad model)"
+    rf"|cost if (?:it|the model) (?:gets worse|fails|regresses)|what happens if (?:it|the model) (?:gets worse"
+    rf"|fails|regresses)|worst[- ]case|blast radius|downside)[\"'`*]*\s*(?:is|:|=|\||would be|of|are|-"
+    rf"|that)*\s*(?P<key>[^\n;.]{{3,160}})"
+    rf"|\b(?P<mean>(?:a |any )?(?:bad|worse|broken|regressed|degraded) (?:model|checkpoint|release|completions?"
+    rf"|suggestions?|version)s? (?:\w+ ){{0,2}}?(?:means?|costs?|would|will|leads? to|breaks?|hurts?|loses?"
+    rf"|burns?|ends? up|could|causes?)\s[^\n;.]{{3,140}})"
+    rf"|\b(?P<regress>(?:a |any )?(?:regressions?|mistakes?|failures?) (?:\w+ )?(?:means?|costs?|would cost"
+    rf"|leads? to|hurts?|loses?|burns?|breaks?)\s[^\n;.]{{3,140}})",
+)
+
+
+def failure_cost(scan: Scan) -> Iterator[Found]:
+    """failure_cost: what happens if the model gets worse, in the user's words."""
+    for match in FAILURE.finditer(scan.text):
+        group = match.lastgroup or 0
+        low, high = match.span(group)
+        if group == "then":
+            low = _after_condition(scan.text, match)
+        words = _phrase(scan.original[low:high])
+        if len(words) >= 3 and not re.match(
+            r"(?i:tbd|unknown|\?|n/?a\b|what\b|we (?:have|can|do) (?:a |an )?roll|roll)", words
+        ):
+            yield Found("failure_cost", words, "", match.start(), low + len(words), (low, low + len(words)))
+
+
+def _after_condition(text: str, match: re.Match[str]) -> int:
+    """Where the consequence starts: with its subject, after the comma of the condition."""
+    start = match.start("then")
+    lead = re.search(r"(?:we|it|our|the|users|customers|that|i)\s*$", text[match.start() : start])
+    return match.start() + lead.start() if lead else start
+
+
+def _phrase(words: str) -> str:
+    words = re.split(r"\.\s|[;\n|]|,? (?:and|but) (?i:we|our|the team|i) (?:have|do|need|are|can|keep|use)\b", words)[0]
+    words = words.split(")")[0] if words.count(")") > words.count("(") else words
+    return words.strip(" \t,:;.-\"'`*|>}]")

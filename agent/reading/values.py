@@ -1,0 +1,164 @@
+"""What a cell says in the meaning of its field; structure as pairs of a path and the span of a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from agent.reading import numbers, prose
+from agent.reading.facts import Found
+from agent.reading.fields import resolve
+from agent.reading.moods import HYPOTHETICAL, OURS, SOMEONE, TARGET, Moods
+from agent.reading.scan import Scan, plain
+
+YES = re.compile(
+    r"\s*[\"'`*]*(?:true|yes|y|yep|done|ok|checked|passed|clean|in place|tested|available|on|✓|✅|✔)(?![\w-])"
+)
+NO = re.compile(
+    r"\s*[\"'`*]*(?:false|no|n|nope|none|not|missing|pending|todo|to ?do|unchecked|never|absent|off|❌|✗|n/a)(?![\w-])",
+)
+OPEN = re.compile(
+    r"\s*[\"'`*]*(?:\?+|tbd|unknown|null|~$|nan|n/?a|-+|--|open|todo|pending|none yet|not measured|)[\"'`*]*\s*$"
+)
+CUES = {
+    "model_name": "model: ",
+    "license": "license: ",
+    "languages": "languages: ",
+    "problem_distribution": "problem_distribution: ",
+    "purpose": "purpose: ",
+    "gpu_type": "gpu: ",
+    "comparator": "comparator: ",
+    "failure_cost": "failure_cost: ",
+    "verifier": "verifier: ",
+    "first_signal_days": "first signal: ",
+    "team_size": "team size: ",
+    "contamination_checked": "contamination check: ",
+    "has_rollback": "rollback: ",
+    "has_checkpoint_discipline": "checkpoint discipline: ",
+    "has_heldout_blocker": "held-out blocker: ",
+    "heldout_disjoint_from_pool": "disjoint: ",
+    "same_decoding_for_all_k": "same decoding: ",
+    "slice_kind": "slice_kind: ",
+}
+"""Fields of words are read by the prose binder of the field, led in by its plainest cue."""
+
+Span = tuple[int, int]
+Path = tuple[str, ...]
+
+
+@dataclass
+class Structure:
+    """What structure says, and the spans it owns."""
+
+    found: list[Found] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+    def take(self, scan: Scan, pairs: Iterable[tuple[Path, Span]]) -> bool:
+        """Read the pairs whose path is known; whether there was any."""
+        known = [(name, path, span) for path, span in pairs if (name := resolve(path)) is not None]
+        for name, path, span in known:
+            self.found += value_of(scan, name, path, span)
+        return bool(known)
+
+
+def value_of(scan: Scan, name: str, path: tuple[str, ...], span: Span) -> Iterator[Found]:
+    """The value of a field in a span: nothing where it is left open."""
+    low, high = span
+    text = scan.text[low:high]
+    if OPEN.fullmatch(text) and not (NO.match(text) and name in CUES):
+        return
+    doubt = _scope_doubt(path) or ("target" if re.search(r"\b(?:target|goal)", path[-1]) else "")
+    leaf = name.split(".")[-1] if not name.startswith("gpu_hours") else name
+    readers = _worded(scan, name, span) if leaf in CUES else _numeric(scan, name, path[-1], span)
+    for one in readers:
+        yield Found(one.field, one.value, one.unit, one.start, one.end, one.at, doubt or one.doubt)  # type: ignore[arg-type]
+
+
+def _numeric(scan: Scan, name: str, key: str, span: Span) -> Iterator[Found]:
+    inside = _numbers_in(scan, span)
+    if not inside or re.match(r"\s*[\"']?[a-z]", scan.text[span[0] : inside[0].start]):
+        return
+    number = inside[0]
+    leaf = name.split(".")[-1]
+    value: JsonValue
+    if name.startswith("gpu_hours"):
+        value, unit = plain(number.value), "gpu_hours"
+        if re.match(r"\s*(?:wall|h\b.*wall|days?|usd|\$|gpus?\b(?!-?h))", scan.text[number.end : span[1]]):
+            return
+    elif leaf in ("pass_at_1", "verifier_acceptance") or "pass_at_k" in name:
+        value, unit = numbers.rate(number, percent="%" in key and number.value > 1), "fraction"
+        if value is None and re.fullmatch(r"1(?:\.0+)?", number.written):
+            value = 1.0
+    elif name == "context_length":
+        value, unit = numbers.tokens(number), "tokens"
+    elif name == "parameter_count":
+        value, unit = _parameters(number, key), "count"
+    else:
+        value, unit = numbers.count(number), "count"
+    second = inside[1] if len(inside) > 1 else None
+    doubt = (
+        "range"
+        if number.ranged
+        else "ambiguous"
+        if value is None or (second and second.start - number.end <= 1)
+        else ""
+    )
+    yield Found(name, value, unit, number.start, number.end, (number.start, number.end), doubt)  # type: ignore[arg-type]
+
+
+def _numbers_in(scan: Scan, span: Span) -> list[numbers.Number]:
+    """The numbers of a cell, read for themselves: `1,43` is one number in prose and two cells in a CSV."""
+    found = numbers.find(scan.text[slice(*span)])
+    return [replace(n, start=n.start + span[0], end=n.end + span[0]) for n in found]
+
+
+def _parameters(number: numbers.Number, key: str) -> int | None:
+    scaled = number.value * 1e9 if re.search(r"\(b\)|billion|_b$|\bb\b", key) and number.value < 1e5 else number.value
+    return int(scaled) if scaled == int(scaled) and scaled >= 1e5 else None
+
+
+def _worded(scan: Scan, name: str, span: Span) -> Iterator[Found]:
+    """A field of words: a plain yes or no, else what the field's prose binder reads after its cue."""
+    low, high = span
+    text = scan.text[low:high].rstrip(" \t\r\n,;|")
+    at = (low, low + len(text))
+    flag = name.startswith(("has_", "heldout_", "same_")) or name == "contamination_checked"
+    if flag and (YES.match(text) or NO.match(text)):
+        yield Found(name, NO.match(text) is None, "", *at, at)
+        return
+    if name in ("team_size", "first_signal_days") and (number := _lone(scan, text, low)) is not None:
+        yield Found(name, plain(number.value), "count" if name == "team_size" else "days", *at, at)
+        return
+    cue = CUES[name]
+    bare = text.strip(" \"'`*[]\n-")
+    said = cue + bare.replace("\n", " ")
+    shift = low + text.find(bare) - len(cue)
+    small = Scan(said, cue + scan.original[low : low + len(text)].strip(" \"'`*[]\n-"), numbers.find(said), Moods(said))
+    found = [f for f in prose.BINDERS[name](small) if f.field == name]
+    if not found and name in ("purpose", "failure_cost", "model_name", "license") and len(text.strip()) > 2:
+        words = scan.original[low : low + len(text)].strip(" \"'`*[]")
+        yield Found(name, words, "", *at, at)
+        return
+    for one in found[:1]:
+        place = (max(low, one.at[0] + shift), max(low + 1, one.at[1] + shift))
+        yield Found(name, one.value, one.unit, *at, place, one.doubt)
+
+
+def _lone(scan: Scan, text: str, low: int) -> numbers.Number | None:
+    inside = _numbers_in(scan, (low, low + len(text)))
+    if len(inside) == 1 and re.fullmatch(r"[\"'\s]*", text[: inside[0].start - low] + text[inside[0].end - low :]):
+        return inside[0]
+    return None
+
+
+def _scope_doubt(path: tuple[str, ...]) -> str:
+    """A parent that says whose or what figures these are: `paper`, `targets`, `assumed`."""
+    heads = " ; ".join(key.replace("_", " ") for key in path[:-1])
+    if SOMEONE.search(heads) and not OURS.search(heads):
+        return "someone_else"
+    if TARGET.search(heads):
+        return "target"
+    return "hypothetical" if HYPOTHETICAL.search(heads) or re.search(r"\bassum", heads) else ""
