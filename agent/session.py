@@ -17,12 +17,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.judge.policy import Policy
-
 from agent.driver import Driver
 from agent.events import Event, EventLog
 from agent.state import SCHEMA_VERSION
 from tools.errors import InvalidInput
+from tools.judge.policy import Policy
 
 if TYPE_CHECKING:
     from agent.graph import Step
@@ -70,6 +69,7 @@ class Session:
             self.log.append(self.log.turn + 1, "user", "message", text=text)
             async for event in self._run(self._envelope(), seen):
                 yield event
+            await _forget_all_but_the_newest(self._graph.checkpointer)
 
     async def _run(self, entry: Any, seen: int) -> AsyncIterator[Event]:
         async for _ in self._graph.astream(entry, self._config, durability="sync", stream_mode="updates"):
@@ -111,6 +111,16 @@ async def _saver(path: Path) -> AsyncIterator[Any]:
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         await saver.setup()
         yield saver
+
+
+async def _forget_all_but_the_newest(saver: Any) -> None:
+    """Only the newest checkpoint is ever resumed; the events hold the history."""
+    async with saver.lock:
+        for table in ("writes", "checkpoints"):
+            await saver.conn.execute(
+                f"DELETE FROM {table} WHERE checkpoint_id < (SELECT MAX(checkpoint_id) FROM checkpoints)"
+            )
+        await saver.conn.commit()
 
 
 def _set_aside_unreadable(path: Path) -> None:

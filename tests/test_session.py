@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -161,9 +162,15 @@ async def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
     assert {folder.name for folder in sessions(tmp_path)} == {"a", "b"}
 
 
-async def test_the_checkpoint_stays_small(tmp_path: Path) -> None:
-    await tell(tmp_path / "s", *(["/status"] * 10))
-    assert (tmp_path / "s" / "session.sqlite").stat().st_size < 5_000_000
+async def test_only_the_newest_checkpoint_is_kept(tmp_path: Path) -> None:
+    def kept() -> int:
+        with sqlite3.connect(tmp_path / "s" / "session.sqlite") as database:
+            return int(database.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0])
+
+    await tell(tmp_path / "s", "/status", "/status", "/status")
+    assert kept() == 1
+    await tell(tmp_path / "s", "/status")
+    assert kept() == 1
 
 
 def test_a_line_of_the_event_log_that_is_no_event_is_damage_and_is_named(tmp_path: Path) -> None:
