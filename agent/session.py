@@ -8,12 +8,13 @@ is set aside and the events rebuild the state.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Session:
 
         async with AsyncExitStack() as stack:
             stack.enter_context(_locked(folder))
+            stack.enter_context(_storing())
             desk = Desk(Casefile(folder, policy), EventLog(folder / "events.jsonl"), driver)
             saver = await stack.enter_async_context(_saver(folder / DATABASE))
             session = cls(folder, desk.log, build(desk, saver, steps or STEPS))
@@ -96,6 +98,15 @@ class Session:
     async def _drain(self, entry: Any) -> None:
         async for _ in self._run(entry, len(self.log.events)):
             pass
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """A database that cannot be written is a disk that cannot be, to whoever has to act on it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.EIO, f"the conversation cannot be stored: {error}") from error
 
 
 @asynccontextmanager

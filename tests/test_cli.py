@@ -181,3 +181,16 @@ def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
 
 def test_doctor_says_what_is_here() -> None:
     assert "python" in json.loads(strategist("doctor", "--json").stdout)
+
+
+@pytest.mark.parametrize("blocks", [40, 100, 150])
+def test_a_disk_that_takes_no_more_ends_the_chat_with_a_sentence(blocks: int, tmp_path: Path) -> None:
+    """Files are cut at so many kilobytes; what was said before the end is there when the session is opened again."""
+    (tmp_path / "script").write_text("hi\nWe use Apache-2.0.\n" + "/status\n" * 30)
+    chat = [sys.executable, "-m", "tui", "chat", "--plain", "--script", "script", "--home", str(tmp_path)]
+    limited = ["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "-", *chat]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    cut = subprocess.run(limited, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (cut.returncode, "Traceback" in cut.stderr) == (3, False), cut.stderr
+    resumed = subprocess.run([*chat, "--resume"], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert resumed.returncode in (0, 2), resumed.stderr

@@ -133,7 +133,7 @@ class StrategistApp(App[Path | None]):
                 await self._draw_all()
                 while True:
                     await self._answer(session, await self._waiting.get())
-        except StrategistError as error:
+        except (StrategistError, OSError) as error:
             await self.query_one("#chat").mount(Static(f"PROBLEM\n{error}", markup=False))
 
     async def _answer(self, session: Session, text: str) -> None:

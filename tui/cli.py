@@ -40,6 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
         # the reader went away (`| head`); a second error at interpreter exit would only confuse
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"strategist: {error.strerror or error}{where}; what was written before is kept whole", file=sys.stderr)
+        return 3
 
 
 def parser() -> argparse.ArgumentParser:
