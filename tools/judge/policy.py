@@ -90,6 +90,7 @@ class Policy(Record):
     # the battery
     self_bleu_rise: float = _value(0.10, "fraction", "heuristic; the interval has to clear it")
     length_drift: float = _value(0.25, "fraction", "heuristic, in both directions: shorter can be worse too")
+    truncation_drift: float = _value(0.05, "fraction", "heuristic; a truncated answer reads as a failure")
     diversity_fall: float = _value(0, "pp", "pass@k at the largest k must not fall while pass@1 rises")
     style_drift: float = _value(0.10, "fraction", "heuristic for comments, docstrings, fences and parse rate")
     safety_drift: float = _value(0.02, "fraction", "heuristic; even benign tuning on code moves refusals")
