@@ -96,6 +96,12 @@ def test_slices_that_leave_problems_out_may_average_to_the_whole_with_them() -> 
     assert "slices" in refused(workload(slices={"a": rates(390, 0.1, 0.2)}))
 
 
+def test_a_verdict_is_withheld_where_the_grader_errs_more_than_the_gap_is_wide() -> None:
+    assert refused(workload(0.43, 0.49, grader_noise=0.061)) == ["grader_noise"]
+    assert judge(workload(0.43, 0.49, grader_noise=0.06)).verdict == "GO-SSD"
+    assert judge(workload(0.43, 0.66, grader_noise=0.061)).verdict == "GO-SSD"
+
+
 # what decides
 
 

@@ -211,6 +211,7 @@ class Workload(Record):
     verifier_acceptance: Fraction | None = None
     preference_pairs: Count | None = None
     contaminated_fraction: Fraction | None = None
+    grader_noise: Fraction | None = None
     prior_ssd_rounds: Count | None = None
     counts: str | None = None
 
@@ -398,11 +399,15 @@ class Decoding(Record):
 
 
 class Request(Record):
-    """Samples wanted of one prompt: which numbers of the row 0, 1, 2, ... are not there yet."""
+    """Samples wanted of one prompt: which numbers of the row 0, 1, 2, ... are not there yet.
+
+    total: how long the row is going to be; an engine that draws in fixed batches needs it to draw the same again.
+    """
 
     id: str
     prompt: str
     indices: tuple[Count, ...]
+    total: Samples | None = None
 
 
 class Sample(Record):

@@ -189,6 +189,8 @@ def missing(workload: Workload, table: PassTable | None = None, policy: Policy |
     policy = policy or Policy()
     figures = figures_of(workload, table)
     found = [*_absent(workload, figures, table), *_unusable(workload, figures, policy)]
+    if not found and _drowned(workload, figures):
+        found = [Missing(field="grader_noise", group="IN-3", why=_NOISE, how=_MEND_GRADER)]
     order = list(REQUIRED)
     found.sort(key=lambda fault: order.index(fault.field.split(".")[0]) if fault.field.split(".")[0] in order else 99)
     return tuple(fault.model_copy(update={"how": fault.how.format(policy=policy)}) for fault in found)
@@ -287,6 +289,12 @@ def _unusable(workload: Workload, figures: Figures, policy: Policy) -> Iterator[
     yield from _contradicting_slices(figures, policy)
 
 
+def _drowned(workload: Workload, figures: Figures) -> bool:
+    """Whether the grader errs on more answers than the gap is wide (GRD-1)."""
+    gap = _with_gaps(figures).gaps.get((LARGEST_K, OVERALL))
+    return gap is not None and 100 * (workload.grader_noise or 0) > gap.value
+
+
 def _unusable_set(workload: Workload, figures: Figures, policy: Policy) -> Iterator[Missing]:
     if figures.n is not None and figures.n < policy.heldout_min:
         yield _need("heldout_n", f"{figures.n:,} problems leave the gap open to chance.", _MORE_PROBLEMS)
@@ -302,6 +310,8 @@ def _unusable_set(workload: Workload, figures: Figures, policy: Policy) -> Itera
         )
 
 
+_NOISE = "The grader errs on known answers more often than the gap is wide, so the gap may be the grader's."
+_MEND_GRADER = "Mend the tests, the time limit or the extraction of answers until known answers are graded right."
 _MORE_PROBLEMS = "Add held-out problems until there are at least {policy.heldout_min:,}, checked like the others."
 _CONTAMINATED = "Part of the held-out set is known to be contaminated, so its rates mix memory with skill."
 _CLEAN = "Drop the contaminated problems, compute every rate again on the rest, and state the new size."
