@@ -96,20 +96,16 @@ def read(text: str) -> Reading:
 def _read(text: str) -> Reading:
     scan = scanned(text)
     candidates = sorted(_candidates(scan), key=lambda f: (f.at, f.field))
-    good, doubtful = [], []
-    for found in candidates:
-        reason = why_not(scan, found)
-        if reason == "dropped":
-            continue
-        if reason is None:
-            good.append(_fact(scan, found))
-        else:
-            doubtful.append(
-                Unrecorded(field=found.field, words=text[found.start : found.end].strip()[:200], reason=reason)
-            )
-    good = rebound(scan, good)
+    weighed = [(found, why_not(scan, found)) for found in candidates]
+    good = [_fact(scan, found) for found, reason in weighed if reason is None]
+    good = rebound(scan, good, [_fact(scan, found) for found, _ in weighed])
     kept, corrections = settled(scan, good)
+    doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason not in (None, "dropped")]
     return Reading(facts=tuple(kept), unrecorded=tuple(_worth_saying(doubtful)), corrections=tuple(corrections))
+
+
+def _unrecorded(scan: Scan, found: Found, reason: Any) -> Unrecorded:
+    return Unrecorded(field=found.field, words=scan.original[found.start : found.end].strip()[:200], reason=reason)
 
 
 def _candidates(scan: Scan) -> list[Found]:

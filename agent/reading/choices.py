@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 
 from agent.reading.facts import Found
+from agent.reading.moods import NT
 from agent.reading.scan import Scan, found
 
 DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
     (
         "fill_in_the_middle",
-        r"fill[- _]?in[- _]?the[- _]?middle|\bfim\b|in-?filling|middle completion|(?:inline|in-line) completion",
+        r"fill[- _]?in[- _]?the[- _]?middle|\bfim\b|in-?filling|middle completion|(?:inline|in-line) completion"
+        r"|complet\w+ (?:code )?in the middle(?: of)?|code in the middle of|infill",
     ),
     (
         "repo_edit",
@@ -92,68 +94,71 @@ MOVES: tuple[tuple[str, str], ...] = (
         r"|sft_external|external sft|(?:fine-?tun\w*|train\w*|sft) (?:it )?(?:on|with"
         r"|using) (?:\w+ ){0,3}?(?:external|bought|licensed|human|human-written|curated|vendor|purchased"
         r"|labell?ed|annotated|teacher|third-party|customer|public|open-source|contractor|outside"
-        r"|synthetic)\b(?: \w+)?"
+        r"|synthetic|externally (?:\w+)|procured)\b(?: \w+)?"
         r"|distill?(?:ing|ation)? (?:it )?from (?:a |an |the )?(?:bigger|larger|stronger|teacher|frontier|gpt"
-        r"|claude|deepseek|qwen|llama|70b|72b|big|\d+b)[\w.-]*|teacher distill?ation|buy(?:ing)? (?:\w+ )?data"
+        r"|claude|deepseek|qwen|llama|70b|72b|big|\d+b)[\w.-]*|teacher distill?ation"
+        r"|(?:buy|buying|purchas\w+|procur\w+|licens\w+) (?:\w+ ){0,3}?(?:data(?:sets?)?|corpus|corpora|labels)\b"
         r"|external data|\bsft\b|supervised fine-?tun\w*",
     ),
 )
 MOVE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in MOVES))
+_SSD = r"(?:ssd|(?:simple )?self-?distill?(?:ation|ing)|this(?: (?:thing|idea|plan))?|that|it)"
 INSTEAD = re.compile(
-    r"\b(?:otherwise|in the absence of ssd|absent ssd|alternatives?|alternativ\w*|plan b|fall ?back"
-    r"|comparators?|instead|if we (?:don't|do not) (?:do|run|use|go for) (?:ssd|this)|if (?:we )?(?:not"
-    r"|don't|didn't|do not) (?:ssd|this|self-distillation|for (?:ssd|this))|if not (?:ssd|this|that|for)"
-    r"|in place of (?:ssd|this)|non-ssd|rather than ssd|other option|default (?:move|option|would be|is)"
-    r"|else we(?:'d| would)?"
+    rf"\b(?:otherwise|(?:in the absence of|absent|in place of|rather than|without) {_SSD}|alternativ\w*|plan b"
+    rf"|fall ?back|comparators?|instead|if (?:we )?(?:not|{NT}|do not)(?: (?:do|run|use|go for|go with|for))? {_SSD}"
+    rf"|if {_SSD} (?:is|turns|fails|falls|{NT}|does not|is not|comes to nothing)|non-ssd|other option"
+    rf"|default (?:move|option|would be|is)|else we(?:'?d| would)?|failing (?:that|this)"
     r"|competing (?:option|plan|proposal)|would (?:otherwise|normally|usually)|'d (?:otherwise|normally"
     r"|usually)|compared? (?:against|with|to)|(?:measured|judged|weighed|up) against|the other (?:road|way"
-    r"|route|candidate|move)|without ssd|if ssd (?:is|doesn't|does not|turns|fails|isn't|falls|is not)|or else"
-    r"|option b|next best|backup(?: plan)?|baseline move|what we(?:'d| would) do"
+    r"|route|candidate|move)|or else"
+    r"|option b|next best|backup(?: plan)?|baseline move|what we(?:'?d| would) do"
     r"|versus|vs\.?|status quo plan|usual (?:move|approach)|our go-?to|the boring option|team (?:wants|prefers"
-    r"|leans)|would(?: have)? (?:just )?(?:do|done|run|go|gone|use|try|pick|reach for)|'d (?:just )?(?:do|run"
+    r"|leans)|would(?: have)? (?:just )?(?:do|done|run|go|gone|use|try|pick|reach for|perform)|'d (?:just )?(?:do|run"
     r"|go|use|try|pick|reach for|have))\b",
 )
 DONE_BEFORE = re.compile(
     r"\b(?:tried|did|ran|already|last (?:year|quarter|month)|was (?:trained|tuned)|trained with|came from"
     r"|explain|what is|difference|heard|paper|no intention|won't|wouldn't|would not|never|not going to"
-    r"|ruled out|can't afford|cannot afford|don't want|rejected|not|never)\b",
+    r"|ruled out|can't afford|cannot afford|don't want|not|never|(?:was|were|got|been) rejected)\b",
+)
+
+
+OTHER_MOVES = (
+    re.compile(
+        r"\b(?:comparator|alternative|plan b|fallback)[\"'`*]*\s*(?:is|:|=|would be|\|)\s*[\"'`]?"
+        r"(?P<value>(?:just |to )?(?:do(?:ing)? nothing|nothing|prompt[- ]?(?:engineering|ing|tuning)?|other"
+        r"|continued pre-?training|(?:swap|buy|switch|upgrade)\w*[^,.;\n]{0,40}|a bigger model|better prompts|rag"
+        r"|retrieval\b[^,.;\n]{0,30}))",
+    ),
+    re.compile(
+        r"\botherwise,? we(?:'?d| would) (?:just |probably |simply )?(?P<value>do nothing|prompt[- ]?engineer\w*"
+        r"|improve (?:the )?prompts?|buy a bigger model|switch (?:to [^,.;\n]{2,30}|models?)|wait for [^,.;\n]{2,30}"
+        r"|use a bigger model|leave it(?: as it is)?)",
+    ),
 )
 
 
 def comparator(scan: Scan) -> Iterator[Found]:
     """comparator: the move the team would otherwise make."""
     for match in INSTEAD.finditer(scan.text):
-        low, high = scan.moods.sentence(match.start())
-        moves = [
-            m
-            for m in MOVE.finditer(scan.text, low, high)
-            if not DONE_BEFORE.search(scan.clause(m.start()))
-            or re.search(r"if|comparator|otherwise", scan.clause(m.start()))
-        ]
-        moves = [
-            m
-            for m in moves
-            if not re.search(r"\b(?:not|no|than|over|isn't)\s+(?:a |the )?$", scan.before(m.start(), 10))
-        ]
+        moves = list(_moves(scan, match))
         after = [m for m in moves if m.start() >= match.end()]
-        chosen = (after or moves[-1:])[:1]
-        if chosen:
-            start, end = min(match.start(), chosen[0].start()), max(match.end(), chosen[0].end())
-            yield Found("comparator", chosen[0].lastgroup, "", start, end, chosen[0].span())
-    keyed = re.compile(
-        r"\b(?:comparator|alternative|plan b|fallback)[\"'`*]*\s*(?:is|:|=|would be"
-        r"|\|)\s*[\"'`]?(?P<value>(?:just |to )?(?:do(?:ing)? nothing|nothing|prompt[- ]?(?:engineering|ing"
-        r"|tuning)?|other|continued pre-?training|(?:swap|buy|switch|upgrade)\w*[^,.;\n]{0,40}|a bigger model"
-        r"|better prompts|rag|retrieval\b[^,.;\n]{0,30}))",
-    )
-    otherwise = re.compile(
-        r"\botherwise,? we(?:'d| would) (?:just |probably |simply )?(?P<value>do nothing"
-        r"|prompt[- ]?engineer\w*|improve (?:the )?prompts?|buy a bigger model|switch (?:to [^,.;\n]{2,30}"
-        r"|models?)|wait for [^,.;\n]{2,30}|use a bigger model|leave it(?: as it is)?)",
-    )
-    for pattern in (keyed, otherwise):
+        for move in (after or moves[-1:])[:1]:
+            start, end = min(match.start(), move.start()), max(match.end(), move.end())
+            yield Found("comparator", move.lastgroup, "", start, end, move.span())
+    for pattern in OTHER_MOVES:
         for match in pattern.finditer(scan.text):
             yield found("comparator", "other", match, group="value")
+
+
+def _moves(scan: Scan, cue: re.Match[str]) -> Iterator[re.Match[str]]:
+    """Moves named in the sentence of a cue and neither denied nor done before."""
+    low, high = scan.moods.sentence(cue.start())
+    for match in MOVE.finditer(scan.text, low, high):
+        clause = scan.clause(match.start())
+        past = DONE_BEFORE.search(clause) and not re.search(r"if|comparator|otherwise", clause)
+        if not past and not re.search(rf"\b(?:not|no|than|over|{NT})\s+(?:a |the )?$", scan.before(match.start(), 12)):
+            yield match
 
 
 VERIFIERS: tuple[tuple[str, str], ...] = (
@@ -176,14 +181,13 @@ VERIFIERS: tuple[tuple[str, str], ...] = (
 )
 VERIFIER = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in VERIFIERS))
 NO_VERIFIER = re.compile(
-    r"\b(?:no|is not(?: a| any)?|isn't (?:a|any)|have not(?: a| any)?|without(?: any| a)?|lack(?:s|ing)? (?:a"
-    r"|any)|don't have (?:a|any)|do not have (?:a|any)"
-    r"|haven't got (?:a|any)|there (?:is|'s) no|zero|have not (?:a|any)) (?:kind of |automatic |automated "
-    r"|real |usable |working |proper |such )*(?:verifiers?|verification|way to verify|way of verifying"
-    r"|automatic check\w*|oracle|checker)\b"
+    rf"\b(?:no|(?:is|have|do) not(?: have)?(?: an?| any)?|{NT}(?: have| got)?(?: an?| any)?|without(?: any| a)?"
+    r"|lack(?:s|ing)? (?:a|any)|zero) (?:kind of |automatic |automated |real |usable |working |proper |such |good )*"
+    r"(?:verifiers?|verification|way (?:to|of) (?:verify|check)\w*|automatic check\w*|oracle|checker"
+    r"|tests? or (?:anything|something)(?: else)? (?:to|that) (?:check|verif)\w*)\b"
     r"|\bverifiers?[\"'`*]*\s*(?:[:=|]|is|-|we have)+\s*[\"'`]?(?:none|no(?:pe)?\b|n/?a|nothing|null|false|-"
-    r"|absent)|\bnothing (?:to|that can) (?:verify|check)(?: with)?|\b(?:cannot|can't"
-    r"|can not) (?:automatically )?verify\b|\bunverifiable\b|\bverifier: ?$",
+    r"|absent)|\bnothing (?:to|that can) (?:verify|check)(?: with)?|\b(?:cannot|can'?t"
+    r"|can not) (?:automatically )?(?:verify|check (?:the )?answers)\b|\bunverifiable\b|\bverifier: ?$",
 )
 NOT_VERIFIER = re.compile(
     r"\b(?:test (?:generation|writing)|generat\w+ (?:unit )?tests|write (?:unit )?tests|rollback|rolls? back"
@@ -201,7 +205,7 @@ def verifier(scan: Scan) -> Iterator[Found]:
         ):
             continue
         if re.search(
-            r"\b(?:no|not|without|n't|neither|nor|never|lacks?)\s+(?:have |any |a |yet |real |really |even "
+            rf"\b(?:no|not|without|{NT}|neither|nor|never|lacks?)\s+(?:have |any |a |yet |real |really |even "
             r"|run |use |got )*(?:\w+ )?$",
             before,
         ) or re.match(

@@ -19,6 +19,17 @@ CORRECTION = re.compile(
     r"|correct)|on second thought"
     r"|apologies|pardon|no no|nope)\b|(?:^|\n)\s*\*(?=\d))",
 )
+REFERS = re.compile(
+    r"(?:(?P<correction>"
+    + CORRECTION.pattern
+    + r")|\b(?P<contrast>today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really"
+    r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
+    r"|(?:we|they)(?:'?re| are| have| stand)|ours"
+    r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b)"
+    r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size|read"
+    r"|to|say|right|correct|one|i|meant|mean|wait|no|sorry|rather|at|stands|have|only|just|we|they|are|we're)\b[\s,:]*)*$"
+)
+ALONE = re.compile(r"\s*(?:$|[.,;!)\n]|(?:though|but|and|instead|not|exactly|in total|total|overall)\b)")
 RETRACTION = re.compile(
     r"\b(?:scratch that|strike that|ignore (?:that|the last|what i (?:just )?said)|forget (?:that"
     r"|what i (?:just )?said|i said))\b",
@@ -36,35 +47,34 @@ NO_LONGER = re.compile(
 )
 
 
-def rebound(scan: Scan, good: list[Fact]) -> list[Fact]:
-    """`pass@1 is 43. no wait, 41`: a bare figure in a correction takes the field of the figure before it."""
+def rebound(scan: Scan, good: list[Fact], figures: list[Fact]) -> list[Fact]:
+    """A bare figure that refers back takes the field of the figure before it.
+
+    `pass@1 is 43. no wait, 41` puts a fact right, so it needs one (good); `our goal is 50% pass@1, today it is 44` sets
+    a fact against a figure that was none, so any figure will do (figures).
+    """
     added = []
     for number in scan.numbers:
-        low, _ = scan.moods.sentence(number.start)
-        cue = CORRECTION.search(scan.text, low, number.start + 1)
-        if cue is None or not scan.free(number) or any(f.start <= number.start < f.end for f in good):
+        if not scan.free(number) or any(f.start <= number.start < f.end for f in figures) or not _alone(scan, number):
             continue
-        before = [f for f in good if f.end <= number.start and f.unit]
-        if not before or not re.fullmatch(
-            r"[\s,:*-]*(?:(?:it|that|is|it's|should|be|the|actually|make|number|figure|value|read|to|say|right"
-            r"|correct|one|i|meant|mean|wait|no|sorry|rather)\b[\s,:]*)*",
-            scan.text[cue.end() : number.start],
-        ):
+        if NOT_THIS.search(scan.before(number.start, 14).replace("no ", "   ")):
             continue
-        if scan.text[number.end : number.end + 1].isalnum() or re.match(
-            r"\s*(?:problems|samples|gpu|days|weeks|people|tasks|tokens|of us|engineers)",
-            scan.text[number.end : number.end + 12],
-        ):
-            continue
-        value = revalued(before[-1], number)
-        if value is not None and not NOT_THIS.search(scan.before(number.start, 12).replace("no ", "   ")):
-            start, end = before[-1].start, number.end
-            added.append(
-                before[-1].model_copy(
-                    update={"value": value, "start": start, "end": end, "words": scan.original[start:end]}
-                )
-            )
+        cue, anchors = REFERS.search(scan.before(number.start, 60)), good
+        if cue and cue["contrast"]:
+            anchors = [f for f in figures if number.start - f.end <= 80]
+        before = [f for f in anchors if f.end <= number.start and f.unit]
+        if cue and before and (value := revalued(before[-1], number)) is not None:
+            start = before[-1].start
+            span = {"start": start, "end": number.end, "words": scan.original[start : number.end]}
+            added.append(before[-1].model_copy(update={"value": value, **span}))
     return sorted([*good, *added], key=lambda f: (f.end, f.field))
+
+
+def _alone(scan: Scan, number: numbers.Number) -> bool:
+    """Whether a figure counts nothing that is named after it, and is said outright."""
+    at = (number.start, number.end)
+    outright = scan.moods.of(*at, "measured") is None and not scan.moods.beside(*at)
+    return outright and ALONE.match(scan.text, number.end) is not None
 
 
 def revalued(fact: Fact, number: numbers.Number) -> float | int | None:

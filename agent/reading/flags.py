@@ -37,14 +37,14 @@ FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"\b(?:checkpoints?|ckpts?)(?:, we (?:keep|save|store|version|archive)| (?:are )?(?:all )?in (?:s3"
             r"|gcs|the registry|git|dvc))\b|\b(?:has_)?checkpoint(?:s"
-            r"|ing)?[ _-]?discipline\b|\b(?:keep|kept|save[ds]?|saving|store[ds]?"
-            r"|archiv\w+|version(?:ed|ing)?|retain\w*|preserv\w+|track\w*|tag(?:ged|ging)?|snapshot\w*|backup"
+            r"|ing)?[ _-]?(?:discipline|retention|versioning|hygiene|archiv\w+)\b|\b(?:keep|kept|save[ds]?|saving|store[ds]?"
+            r"|archiv\w+|version(?:ed|ing)?|retain\w*|preserv\w+|track\w*|tag(?:ged|ging)?|snapshot\w*|backup|goes (?:in)?to|go (?:in)?to|pushed to|uploaded to"
             r"|back up)\b[^.;,\n]{0,40}\b(?:checkpoints?|ckpts?|weights)\b|\b(?:checkpoints?|ckpts?"
-            r"|weights)\b[^.;,\n]{0,30}\b(?:kept|saved|stored|archived|versioned|retained|tagged|immutable"
+            r"|weights)\b[^.;,\n]{0,30}\b(?:goes (?:in)?to|go (?:in)?to|(?:pushed|uploaded|copied|synced) to|kept|saved|stored|archived|versioned|retained|tagged|immutable"
             r"|tracked|hashed|never deleted|backed up|under version|registry)\b|\b(?:overwrit\w+|delet\w+"
             r"|throw\w* away|discard\w*)\b[^.;,\n]{0,30}\b(?:checkpoints?|ckpts?|weights)\b|\b(?:checkpoints?"
             r"|ckpts?|weights)\b[^.;,\n]{0,45}\b(?:overwritten|deleted|thrown away|discarded|lost"
-            r"|get overwritten)\b|\bcheckpoint(?:s|ing)?(?=[\"'`]?\s*(?::|=)\s*(?:yes|no|true|false|every|all"
+            r"|get overwritten)\b|\b(?:ckpts?|checkpoint(?:s|ing)?)(?=[\"'`]?\s*(?::|=)\s*(?:yes|yeah|yep|nope|nah|no|true|false|every|all"
             r"|none|ok|daily|versioned|kept))",
         ),
     ),
@@ -103,7 +103,7 @@ def flags(scan: Scan) -> Iterator[Found]:
             if PRO_NEGATION.search(scan.text, clause_start, max(clause_end, match.end())):
                 value = True
             needed = re.search(
-                r"\b(?:need|needs|require|should|must|want|lets?|please|build|set up|add|write"
+                r"\b(?:need|needs|require|should|must|want|lets?|please(?! (?:be aware|note|know))|build|set up|add|write"
                 r"|design)\b[^,.;\n]{0,24}$",
                 before,
             )
@@ -115,7 +115,9 @@ def _stretch(scan: Scan, match: re.Match[str], negative: bool) -> tuple[int, int
     """The words of a flag: with its negation, so that the words alone read back to the same value."""
     low, high = scan.moods.clause(match.start())
     if not negative:
-        tail = re.match(r"[\"'`]?\s*[:=|]\s*[\"'`]?(?:yes|true|done|ok|y)\b", scan.text[match.end() : match.end() + 14])
+        tail = re.match(
+            r"[\"'`]?\s*[:=|]\s*[\"'`]?(?:yes|yeah|yep|true|done|ok|y)\b", scan.text[match.end() : match.end() + 14]
+        )
         return match.start(), match.end() + (tail.end() if tail else 0)
     text = scan.text[low:high]
     return low + len(text) - len(text.lstrip()), max(match.end(), low + len(text.rstrip(" ,;.\n")))

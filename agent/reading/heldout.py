@@ -51,7 +51,7 @@ PER_PROBLEM = re.compile(
     r"[\s-]*(?:\w+[\s-]){0,2}(?:per|each|for each|for every|/|a|apiece|every)\s*(?:problem|task|question"
     r"|prompt|item|one)?",
 )
-N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of)\s*$")
+N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of|(?<=pass)|\b)\s*$")
 
 
 def heldout_n(scan: Scan) -> Iterator[Found]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agent.reading.facts import Found
 from agent.reading.numbers import Number
-from agent.reading.scan import Scan, amount, plain
+from agent.reading.scan import Scan, plain
 
 GPU_NAME = (
     r"(?:[ah]100|h[28]00|h20|a800|a10g?|a[34]0|a[456]000|b[123]00|g[bh][23]00|l40s?|l4|l20|v100|p100|k80|t4"
@@ -16,7 +16,7 @@ GPU_NAME = (
     r"|gtx ?\d{4}(?: ?ti)?|m[1-4] (?:max|ultra|pro))"
 )
 GPU = re.compile(
-    rf"(?<![a-z0-9])(?:(?:nvidia|amd|nvidia) )?(?:\d+ ?x ?)?(?P<name>{GPU_NAME}(?:[- ]?\(?\d{{2,3}} ?(?:gb?"
+    rf"(?<![a-z0-9])(?:(?:nvidia|amd) )?(?:\d+ ?x ?)?(?P<name>{GPU_NAME}(?:[- ]?\(?\d{{2,3}} ?(?:gb?"
     rf"|gb)\)?)?(?:[- ](?:sxm\d?|pcie|nvl))?)(?:s|'s)?(?![a-z0-9])",
 )
 
@@ -29,7 +29,9 @@ def gpu_type(scan: Scan) -> Iterator[Found]:
         yield Found("gpu_type", re.sub(r"\(|\)", "", words), "", *match.span("name"), match.span("name"))
 
 
-GPU_HOURS = re.compile(rf"(?:(?:gpu|card|accelerator|device|{GPU_NAME})s?[ ._-]?(?:hours?|hrs?|h)\b|gpuh)")
+GPU_HOURS = re.compile(
+    rf"(?:(?:gpu|card|accelerator|device|{GPU_NAME})s?[ ._-]?(?P<unit>hours?|hrs?|h|days?|weeks?)\b|gpuh)"
+)
 STAGES: dict[str, re.Pattern[str]] = {
     "gpu_hours.sampling": re.compile(
         r"\b(?:sampl(?:ing|e|es)|generat(?:ion|ing|e)|inference|rollouts?|drawing)\b|_sampling\b"
@@ -44,8 +46,7 @@ STAGES: dict[str, re.Pattern[str]] = {
         r"\b(?:total|overall|altogether|in all|all in|budget|all together|combined|sum)\b|_total\b"
     ),
 }
-WALL = re.compile(r"\b(?:wall[- ]?clock|wall time|wall hours)\b")
-TIME_UNIT = r"(?P<unit>hours?|hrs?|h|days?|d|weeks?|wks?)\b"
+SHARE_OF = re.compile(r"\b(?:half|third|quarter|%|percent|most|part|rest|remainder) of (?:the|our|those|these)? ?$")
 HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -66,8 +67,8 @@ def _budget_spans(scan: Scan) -> Iterator[tuple[int, int]]:
 
 
 def _stated_hours(scan: Scan, low: int, high: int) -> Iterator[Found]:
-    units = [m.span() for m in GPU_HOURS.finditer(scan.text, low, high)]
-    numbers = [n for n in scan.numbers if low <= n.start < high and scan.free(n) and _is_hours(scan, n, units)]
+    units = list(GPU_HOURS.finditer(scan.text, low, high))
+    numbers = [n for n in scan.numbers if low <= n.start < high and scan.free(n) and _is_hours(scan, n)]
     stages = sorted(
         ((m.start(), m.end(), name) for name, p in STAGES.items() for m in p.finditer(scan.text, low, high)),
         key=lambda s: s[0],
@@ -77,7 +78,7 @@ def _stated_hours(scan: Scan, low: int, high: int) -> Iterator[Found]:
             start, end, name = stage
             yield Found(
                 name,
-                plain(number.value),
+                plain(number.value * _factor(number, units)),
                 "gpu_hours",
                 min(number.start, start),
                 max(number.end, end),
@@ -86,23 +87,29 @@ def _stated_hours(scan: Scan, low: int, high: int) -> Iterator[Found]:
             )
 
 
-def _is_hours(scan: Scan, number: Number, units: list[tuple[int, int]]) -> bool:
+def _factor(number: Number, units: list[re.Match[str]]) -> int:
+    """Hours in the unit of a number: that of the first unit after it, else of the first one."""
+    unit = next((u for u in units if u.start() >= number.end), units[0])
+    return HOURS[(unit["unit"] or "h")[0]]
+
+
+def _is_hours(scan: Scan, number: Number) -> bool:
     if number.form != "plain" or number.scale not in ("", "k", "thousand"):
         return False
     after = scan.text[number.end : number.end + 24]
     if re.match(
         r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
-        r"|gpus?\b(?![ -]?h)|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))",
+        r"|gpus?\b(?![ -]?[hdw])|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))",
         after,
     ):
         return False
     if scan.before(number.start, 1) in ("$", "€", "@"):
         return False
-    return not re.match(rf"\s?{GPU_NAME}(?![ -]?h)", after)
+    return not re.match(rf"\s?{GPU_NAME}(?![ -]?[hdw])", after)
 
 
 def _stages_of(
-    scan: Scan, numbers: list[Number], stages: list[tuple[int, int, str]], units: list[tuple[int, int]]
+    scan: Scan, numbers: list[Number], stages: list[tuple[int, int, str]], units: list[re.Match[str]]
 ) -> Iterator[tuple[int, int, str] | None]:
     """The stage of each number: lists zip, else the stage beside it, else the total if the unit touches it."""
     parts = [s for s in stages if s[2] != "gpu_hours.total"]
@@ -125,7 +132,9 @@ def _stages_of(
             r"[;]|\.\s", scan.text[min(chosen[0][0], number.end) : max(chosen[0][0], number.start)]
         ):
             chosen = []
-        touching = any(0 <= u[0] - number.end <= 3 for u in units) or any(0 <= number.start - u[1] <= 8 for u in units)
+        touching = any(0 <= u.start() - number.end <= 3 or 0 <= number.start - u.end() <= 8 for u in units)
+        if SHARE_OF.search(scan.before(number.start, 24)):
+            chosen, touching = [], True
         pick = (chosen[-1] if chosen[0][1] <= number.start else chosen[0]) if chosen else None
         if pick is not None:
             free.remove(pick)
@@ -136,55 +145,84 @@ def _parts(stages: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     return [stage for stage in stages if stage[2] != "gpu_hours.total"]
 
 
-FLEET_BEFORE = re.compile(r"(?:\bnodes?|boxes|machines|servers|hosts)\s*(?:of|with|,|x|each with|-|\()*\s*$")
-FOR_TIME = re.compile(
-    rf"(?:s|'s)?(?:[\s-]*(?:\d+ ?gb|gpus?|cards?|nodes?|boxes|machines|servers|each|\)|total|in total|reserved"
-    rf"|available|box|node|instance|instances))*\s*(?:,|x|for|over|during|reserved for|booked for|available for"
-    rf"|@|\()?\s*(?:a total of |exactly |the full |a full |full )?(?P<n>\d+(?:\.\d+)?|an?|one|two|three|four"
-    rf"|five|six|seven|ten|twelve|twenty-four)[\s-]?{TIME_UNIT}",
+NODES = r"(?:nodes?|box(?:es)?|machines?|servers?|hosts?|instances?)"
+DEVICE = re.compile(rf"{GPU_NAME}(?:s\b)?|\b(?:gpus?|cards|accelerators)\b")
+APART = re.compile(rf"(?:\s|[-,(*]|x(?![a-z])|of\b|nvidia|amd|with\b|each\b|having\b|{NODES}\b)*")
+"""What may stand between the numbers of a fleet, and between the last one and the name of the device."""
+MULTIPLIED = re.compile(rf"[*]|\bx|\d ?x|{NODES}\b|\bof\b")
+COUNT_AFTER = re.compile(r"(?:[- ]?\d{2,3} ?gb?)?\s*(?:\(\s*)?[x*]\s*(?P<n>\d{1,4})\b(?!\s?gb?\b)")
+WAIT = re.compile(
+    rf"(?:s|'s)?(?:\s|[-,()@*]|\d{{2,3}} ?gb?\b|x(?![a-z])|(?:sxm\d?|pcie|nvl|gpus?|cards?|{NODES}|each"
+    r"|total|in total|of them"
+    r"|reserved|booked|available|dedicated|for|over|during|the|next|a total of|exactly|full|whole|24/7|running|run)\b)*"
 )
-TIME_ON = re.compile(
-    rf"\b(?P<n>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|ten"
-    rf"|twelve)[\s-]?{TIME_UNIT}\s*(?:of wall[- ]?clock )?(?:on|with|across|using|of|x|\*)\s*(?:our |the |all "
-    rf"|an? )*$",
+"""What may stand between a fleet and how long it runs."""
+UNIT = r"[\s-]?(?:full |straight |whole )?(?P<unit>hours?|hrs?|h|days?|d|weeks?|wks?)\b"
+LASTS = re.compile(
+    UNIT + r"(?!\s*(?:to\b|until|till|before|deadline|from now|ago|old|left|notice"
+    r"|(?:a|per|each|every|/)\s*(?:day|night|week)))"
+)
+ON = re.compile(
+    UNIT + r"\s*(?:of (?:wall[- ]?clock|wall time|compute) )?"
+    r"(?:on|with|across|using|of|x|\*)\s*(?:(?:our|the|all|an?|those)\s+)*"
 )
 
 
 def _multiplied_hours(scan: Scan) -> Iterator[Found]:
-    for match in re.finditer(rf"{GPU_NAME}(?:s\b)?|\b(?:gpus?|cards)\b", scan.text):
-        fleet = _fleet(scan, match.start())
-        if fleet is None or GPU_HOURS.match(scan.text, match.start()):
+    for match in DEVICE.finditer(scan.text):
+        fleet = None if GPU_HOURS.match(scan.text, match.start()) else _fleet(scan, match)
+        lasting = fleet and (_lasting(scan, fleet[2]) or _lasted(scan, fleet[1]))
+        if not fleet or not lasting:
             continue
-        gpus, start = fleet
-        after = FOR_TIME.match(scan.text, match.end())
-        before = TIME_ON.search(scan.before(start, 50))
-        time = after or before
-        if time is None or (after and "\n" in after[0]):
-            continue
-        total = gpus * amount(time["n"]) * HOURS[time["unit"][0].lower()]
-        left = start - len(before[0]) if before and not after else start
-        right = after.end() if after else match.end()
-        clause = scan.text[max(0, scan.moods.clause(left)[0]) : scan.moods.clause(right - 1)[1]]
-        stage = next(
-            (name for name, p in STAGES.items() if name != "gpu_hours.total" and p.search(clause)), "gpu_hours.total"
-        )
-        yield Found(stage, plain(total), "gpu_hours", left, right, (left, right))
+        hours, low, high = lasting
+        span = (min(fleet[1], low), max(fleet[2], high))
+        yield Found(_stage_near(scan, *span), plain(round(fleet[0] * hours, 6)), "gpu_hours", *span, span)
 
 
-def _fleet(scan: Scan, at: int) -> tuple[float, int] | None:
-    """How many GPUs are named right before a place, nodes multiplied in; None where no number is given."""
-    product, start, seen = 1.0, at, False
-    for number in reversed([n for n in scan.numbers if n.end <= at and at - n.end < 60]):
+def _stage_near(scan: Scan, start: int, end: int) -> str:
+    """The stage that the clauses of a span name, or the total."""
+    words = scan.text[scan.moods.clause(start)[0] : scan.moods.clause(end - 1)[1]]
+    stages = (name for name, cue in STAGES.items() if name != "gpu_hours.total" and cue.search(words))
+    return next(stages, "gpu_hours.total")
+
+
+def _fleet(scan: Scan, device: re.Match[str]) -> tuple[float, int, int] | None:
+    """How many GPUs are named around a device, nodes multiplied in, with their span; None where no number is given."""
+    after = COUNT_AFTER.match(scan.text, device.end())
+    product, start, seen = float(after["n"]) if after else 1.0, device.start(), after is not None
+    for number in reversed([n for n in scan.numbers if n.end <= start and start - n.end < 60]):
         between = scan.text[number.end : start]
-        if (
-            not re.fullmatch(
-                r"\s*-?\s*(?:x|\*|of|nvidia|amd|nodes?|boxes|machines|servers|with|each|\(|,"
-                r"|of them)?(?:\s*(?:x|of|with|nvidia|amd|\())*\s*",
-                between,
-            )
-            or number.form != "plain"
-            or number.ranged
-        ):
+        nodes = not seen or MULTIPLIED.search(scan.text[max(0, number.end - 1) : start]) or _nodes_follow(scan, device)
+        if not APART.fullmatch(between) or number.form != "plain" or number.ranged or not nodes:
             break
         product, start, seen = product * number.value, number.start, True
-    return (product, start) if seen and product == int(product) else None
+    return (product, start, (after or device).end()) if seen and product == int(product) else None
+
+
+def _nodes_follow(scan: Scan, device: re.Match[str]) -> bool:
+    return re.match(rf"[\s-]*{NODES}\b", scan.text[device.end() : device.end() + 16]) is not None
+
+
+def _lasting(scan: Scan, at: int) -> tuple[float, int, int] | None:
+    """How long a fleet runs that is named before a place: `for 3 days`, with the span of it."""
+    gap = WAIT.match(scan.text, at)
+    end = gap.end() if gap else at
+    if "\n" in scan.text[at:end]:
+        return None
+    number = next((n for n in scan.numbers if n.start == end), None)
+    if number is None and (one := re.compile(r"an? ").match(scan.text, end)):
+        return _hours(LASTS.match(scan.text, one.end() - 1), 1.0, at)
+    plain_number = number is not None and number.form == "plain" and not number.ranged
+    return _hours(LASTS.match(scan.text, number.end), number.value, at) if number and plain_number else None
+
+
+def _lasted(scan: Scan, at: int) -> tuple[float, int, int] | None:
+    """How long a fleet ran that is named after its time: `9 hours on 8 GPUs`."""
+    for number in scan.numbers:
+        if number.end < at < number.end + 50 and (match := ON.fullmatch(scan.text, number.end, at)):
+            return _hours(match, number.value, number.start)
+    return None
+
+
+def _hours(unit: re.Match[str] | None, value: float, start: int) -> tuple[float, int, int] | None:
+    return (value * HOURS[unit["unit"][0]], start, unit.end()) if unit else None

@@ -126,7 +126,7 @@ def _is_run(text: str) -> bool:
     return (
         re.search(
             r"\d[^,\n]*, .*\d|[,;(/|].*(?:[:=@]|\bat \d|\d\s*(?:problems|samples|gpu|days|%))|[.;]\s+\S"
-            r"|\d\s*/\s*\d|\bpass@|\bbut\b|\bnot\b \d",
+            r"|\d\s*/\s*\d|\bpass@|\bbut\b|\bnot\b \d|\b(?:for|x|over)\s+\w+\s?(?:h|hours|days?|weeks?)\b",
             text,
         )
         is not None

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from agent.reading.corrections import CORRECTION
 from agent.reading.facts import Found
+from agent.reading.moods import NT
 from agent.reading.scan import Scan
 
 LANGUAGES = {
@@ -87,7 +89,7 @@ LANGUAGE_CUE = re.compile(
     r"|speaks?|all|pure)\b[\s:=\[\"'`*(-]*$",
 )
 LANGUAGE_GLUE = re.compile(
-    r"[\s,/&+|\"'`\[\]-]*(?:(?:and|plus|some|a bit of|mostly|or|then|with|also|a little"
+    r"[\s,/&+|\"'`\[\]-]*(?:(?:and|n|plus|some|a bit of|mostly|or|then|with|also|a little"
     r"|little)\b[\s,]*)*(?:\d+ ?% ?)?[\"'`]?\s*"
 )
 NOT_LANGUAGE = re.compile(
@@ -105,6 +107,9 @@ def languages(scan: Scan) -> Iterator[Found]:
             marks.append((match, name))
     kept = [m for i, m in enumerate(marks) if _is_language(scan, marks, i)]
     sure = [(m, n) for m, n in kept if scan.moods.of(*m.span(), "plan") is None and not _denied(scan, m)]
+    edits = [m.end() for m in CORRECTION.finditer(scan.text)]
+    kept_from = max((e for e in edits if sure and sure[0][0].end() <= e <= sure[-1][0].start()), default=0)
+    sure = [(m, n) for m, n in sure if m.start() >= kept_from]
     if sure:
         names: list[JsonValue] = list(dict.fromkeys(name for _, name in sure))
         start, end = sure[0][0].start(), sure[-1][0].end()
@@ -115,7 +120,7 @@ def languages(scan: Scan) -> Iterator[Found]:
 def _denied(scan: Scan, match: re.Match[str]) -> bool:
     return (
         re.search(
-            r"\b(?:no|not|never|without|except|n't|unlike|other than)\s+(?:\w+\s+)?$",
+            rf"\b(?:no|not|never|without|except|{NT}|unlike|other than)\s+(?:\w+\s+)?$",
             scan.before(match.start(), 20),
         )
         is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent.reading.corrections import NOT_THIS
 from agent.reading.facts import Found
 from agent.reading.scan import Scan, found
 
@@ -47,9 +48,10 @@ def licence(scan: Scan) -> Iterator[Found]:
     """license, as an SPDX id where there is one."""
     known = [found("license", name, m) for pattern, name in LICENCE for m in pattern.finditer(scan.text)]
     known = [f for f in known if not scan.overlaps(f.start, f.end)]
+    held = [f for f in known if not NOT_THIS.search(scan.before(f.start, 26))]
     scan.taken += [(f.start, f.end) for f in known]
     yield from sorted(known, key=lambda f: f.start)
-    if not known:
+    if not held:
         yield from _other_licences(scan)
 
 

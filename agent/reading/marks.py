@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from agent.reading.numbers import TENS, UNITS, Number, spoken
 
-_WORD = rf"(?:{'|'.join(TENS)}|{'|'.join(sorted(UNITS, key=len, reverse=True))})(?:[ -](?:{'|'.join(UNITS)}))?"
+_UNIT, _TEN = "|".join(sorted(UNITS, key=len, reverse=True)), "|".join(TENS)
+_WORD = rf"(?:(?:{_TEN})(?:[ -](?:{_UNIT})\b)?|{_UNIT})\b"
 _ONE_K = rf"(?:\d{{1,4}}|{_WORD})(?![\d.]*[\d%])(?!\s+per ?cent)(?![ -](?:{'|'.join(UNITS)}|point)\b)"
 _LIST = rf"[{{\[(]?\s*{_ONE_K}(?:\s*(?:,|/|and|&|\||;)+\s*(?:@\s?)?{_ONE_K})*\s*[}}\])]?"
 PASS = re.compile(
@@ -25,7 +26,7 @@ PASS_ONCE = re.compile(
 )
 WEAK = re.compile(
     rf"(?<![\w@])@\s?(?P<a>{_ONE_K})"
-    rf"|\bat (?:k ?= ?)?(?P<b>{_ONE_K})(?=\s*(?:[,.;:)/|\n]|and\b|is\b|was\b|$))"
+    rf"|\bat (?:k ?= ?)?(?P<b>{_ONE_K})(?=\s*(?:[,.;:)/|\n]|(?:and|is|was|on|for|in)\b|$))"
     rf"|\bk\s*(?:=|equals|is)\s*(?P<c>{_LIST})"
     rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses)\b",
 )

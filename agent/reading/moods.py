@@ -19,7 +19,7 @@ Kind = Literal["measured", "state", "plan", "identity", "consequence"]
 """What a field holds: a reading, a state of affairs, a choice or budget, what a thing is, what would follow."""
 
 SENTENCE_END = re.compile(
-    r"\n|;|(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bapprox)(?<!\bca)(?<!\bincl)(?<!\betc)(?<!\bno)[.!?]+[)\"'*_`]*(?=\s|$)"
+    r"\n|;|(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bapprox)(?<!\bca)(?<!\bincl)(?<!\betc)(?<!\bno)(?<!\bal)[.!?]+[)\"'*_`]*(?=\s|$)"
 )
 CLAUSE_END = re.compile(
     r",(?!\d)|,(?=\d{1,3}(?:[.,]\d{1,2})?\s*%)|[()|]|\s-{1,2}\s"
@@ -43,7 +43,7 @@ LOCAL_AFTER = re.compile(
     r"|\?\?|\(\?\)|-?like\b|\(?est\b\.?|\(?estimated?\b|\(guess)",
 )
 HEDGE_CLAUSE = re.compile(
-    r"\b(?:maybe|perhaps|nominally|probably|possibly|presumably|supposedly|allegedly|apparently|roughly"
+    r"\b(?:maybe|perhaps|nominally|claim(?:s|ed)|swears?|rumou?red|probably|possibly|presumably|supposedly|allegedly|apparently|roughly"
     r"|approximately|ballpark"
     r"|somewhere|should (?:be|have|give|work)|could be|might|may (?:be|have)|seems?(?: to be| like)?"
     r"|looks like|more or less|likely"
@@ -56,7 +56,9 @@ HEDGE_SENTENCE = re.compile(
     r"|my guess|guess(?:ing|timate|work|es)?|if i (?:remember|recall)\w*|iirc|afaik|afair|imo|from memory"
     r"|as far as i|rough (?:numbers?"
     r"|estimates?|guess|figures?)|gut feel\w*"
-    r"|eyeball\w*|estimated (?:at|to be)|pretty sure|fairly sure|hearsay|rumou?r\w*|back of the envelope"
+    r"|eyeball\w*"
+    r"|(?:i was|i'm|i am|so i was|i've been) told|(?:so )?i hear|hearing that"
+    r"|estimated (?:at|to be)|pretty sure|fairly sure|hearsay|rumou?r\w*|back of the envelope"
     r"|back-of-the-envelope"
     r"|if memory serves|someone (?:said|mentioned)|heard (?:that|it))\b",
 )
@@ -70,6 +72,7 @@ HYPOTHETICAL = re.compile(
     r"|(?<!i )(?<!we )assum(?:e|ing)|let'?s (?:say|pretend|imagine|go with)"
     r"|let us say|imagin(?:e|ing)|pretend|hypothetical(?:ly)?|for the sake of|for argument'?s sake|what if"
     r"|as if|say,? (?=~?\d|about|around|forty|fifty|sixty|thirty)"
+    r"|(?<![^.!?;\n] )(?<!\w)say,? (?:they|we|you|it|the|our|i|that)\b"
     r"|would (?:be|give|get|have|reach|mean)|could (?:get|reach|have|give|tell|say)|were to|in theory|theoretically"
     r"|for example|e\.g|placeholder|dummy|made[- ]up|pick a number)\b",
 )
@@ -89,9 +92,13 @@ SOMEONE = re.compile(
     r"|another (?:team|group|company)|sister team|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
     r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|officially|publicly reported"
-    r"|reference run|friend'?s?)\b",
+    r"|reference run|friend'?s?|next door|salespe\w+)\b",
 )
 PRONOUN = re.compile(r"\b(?:they|their|them|his|her|he|she)\b")
+CLIENT = re.compile(
+    r"\b(?:(?:my|our|the) (?:clients?|customers?|team|company|group|lab|colleagues|engineers|folks|people))\b"
+)
+"""Whoever is spoken for: after these words, `they` are not somebody else."""
 OURS = re.compile(
     r"\b(?:we|our|ours|us|i|my|mine|we're|we've|we'd|i'm|i've|in-house|here|this model|current(?:ly)?"
     r"|base(?:line)? model)\b",
@@ -117,6 +124,8 @@ FINITE = re.compile(
     r"\b(?:is|are|was|were|we|we're|we've|our|i|it's|that's|there's|now|currently|today|have|has|had|got|gets?"
     r"|gives?|measured|but)\b",
 )
+NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|need|must)n'?t)"
+"""A negated verb, with or without its apostrophe."""
 LONGEST_SPAN = 1_000
 """Characters; no sentence a person writes is longer, and nothing below grows with a message that has no full stop."""
 
@@ -191,7 +200,7 @@ class Moods:
         if re.search(r"\b(?:but|however|in reality)\b", self.text[first:start]):
             first = first + body.lower().rfind("but", 0, start - first) if "but" in body[: start - first] else start
             body = self.text[first:last]
-        if HYPOTHETICAL.search(body, 0, end - first) and not HYPOTHETICAL.search(body, end - first):
+        if HYPOTHETICAL.search(body, 0, end - first):
             return True
         ifs = [m for m in IF.finditer(body, 0, end - first) if not IF_HARMLESS.match(body, m.start())]
         return bool(ifs) or any(
@@ -212,7 +221,7 @@ class Moods:
         first, _ = self.sentence(start)
         others = [m.end() for m in SOMEONE.finditer(self.text, first, start)]
         if kind == "measured":
-            others += [m.end() for m in PRONOUN.finditer(self.text, first, start)]
+            others += [m.end() for m in PRONOUN.finditer(self.text, first, start) if not self._spoken_for(m.start())]
         ours = [m.end() for m in OURS.finditer(self.text, first, start)]
         if others or ours:
             return max(others, default=-1) > max(ours, default=-1)
@@ -220,6 +229,12 @@ class Moods:
             re.match(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)", self.text[end : end + 30])
             is not None
         )
+
+    def _spoken_for(self, at: int) -> bool:
+        """Whether the one a pronoun stands for is the client or the team of whoever writes."""
+        low = max(0, at - 300)
+        ours = [m.end() for m in CLIENT.finditer(self.text, low, at)]
+        return bool(ours) and not SOMEONE.search(self.text, ours[-1], at)
 
     def wished(self, start: int, end: int) -> bool:
         """Whether a span says where things should be, not where they are."""

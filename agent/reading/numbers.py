@@ -88,29 +88,33 @@ _UNIT, _TEN = "|".join(sorted(UNITS, key=len, reverse=True)), "|".join(TENS)
 _SMALL = rf"(?:(?:{_TEN})(?:[ -](?:{_UNIT}))?|{_UNIT})"
 _LARGE = rf"(?:(?:a |{_SMALL}[ -])?hundred(?:[ -](?:and )?{_SMALL})?|{_SMALL})"
 _DECIMALS = rf"point(?:[ -](?:{_UNIT}|oh)\b)+"
+_HUNDREDS = (
+    rf"(?<!\bat )(?<!\band )(?:{'|'.join(list(UNITS)[1:10])}) (?:{_TEN})(?:[ -](?:{_UNIT})\b)?(?! ?(?:%|per|point))"
+)
 SPOKEN = (
+    rf"{_HUNDREDS}|"
     rf"(?:half a|a quarter) (?:million|billion|thousand)"
     rf"|(?:{_LARGE}|an?) (?:thousand)(?: (?:and )?{_LARGE})?"
     rf"|(?:(?:{_LARGE}|oh) )?{_DECIMALS}(?: (?:million|billion|thousand))?"
     rf"|(?:{_LARGE}|an?) (?:million|billion)"
-    rf"|(?:an?|{_SMALL}) dozen|{_LARGE}"
+    rf"|(?:an?|{_SMALL}) dozen|{_SMALL} and a half|{_LARGE}"
 )
 DIGITS = (
     r"\d{1,3}(?:[,_']\d{3})+(?:\.\d+)?(?![\d])|\d{1,3}(?:\.\d{3}){2,}(?![\d])|\d{1,3}(?: \d{3})+(?= (?:tok"
     r"|prob|task|gpu|ctx))"
-    r"|0,\d+(?!,?\d)|(?<!\d,)\d+,\d{1,2}(?![,\d])|\d+\.\d+|\d+|\.\d+"
+    r"|\d+(?:\.\d+)?e[+-]?\d{1,2}(?!\w)|0,\d+(?!,?\d)|(?<!\d,)\d+,\d{1,2}(?![,\d])|\d+\.\d+|\d+|\.\d+"
 )
 SIGN = (
     r"(?P<points> ?(?:percentage[ -]points?|%[ -]?points?|pp\b|ppt\b|pts\b|points?\b))"
     r"|(?P<percent> ?(?:%|percents?\b|per[ -]cent\b|pct\b|prozent\b))"
 )
 NUMBER = re.compile(
-    rf"(?:(?<![\w@.])|(?<=\d[xx]))(?<![a-z]-)(?<!\d[.:])(?:(?P<digits>(?:{DIGITS}))(?!(?:st|nd|rd|th)\b)(?!\.\d)"
-    rf"(?P<scale> ?(?:thousand|millions?|billions?|mn|bn|mio)\b|[kkmmbb](?![a-z0-9]))?"
-    rf"|\b(?P<spoken>{SPOKEN})\b(?P<spoken_k> k\b)?)(?:{SIGN})?",
+    rf"(?:(?<![\w@.])|(?<=\dx))(?<![a-z]-)(?<!\d[.:])(?:(?P<digits>(?:{DIGITS}))(?!(?:st|nd|rd|th)\b)(?!\.\d)"
+    rf"(?P<scale> ?(?:thousand|millions?|billions?|mn|bn|mio)\b|[kmb](?![a-z0-9]))?"
+    rf"|\b(?P<spoken>{SPOKEN})\b(?![ -](?:third|quarter|half|halve|fifth|tenth)s?\b)(?P<spoken_scale> [kb]\b)?)"
+    rf"(?:{SIGN})?",
 )
 BETWEEN = re.compile(r"\s?(?:-|--|to|\.\.+|till|until|and|or)\s?")
-RANGE_WORDS = ("to", "till", "until", "and", "or")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def find(text: str) -> list[Number]:
 
 def _each(text: str) -> Iterator[Number]:
     for match in NUMBER.finditer(text):
-        scale = (match["scale"] or match["spoken_k"] or "").strip().lower()
+        scale = (match["scale"] or match["spoken_scale"] or "").strip().lower()
         form: Form = "points" if match["points"] else "percent" if match["percent"] else "plain"
         written = match["digits"] or match["spoken"]
         value = (digits(match["digits"]) if match["digits"] else spoken(written.lower())) * SCALES.get(scale, 1)
@@ -167,6 +171,8 @@ def digits(written: str) -> float:
 
 def spoken(words: str) -> float:
     """A figure in words: `forty-three point five`, `one hundred and twenty`, `half a million`."""
+    if words.endswith(" and a half"):
+        return spoken(words.removesuffix(" and a half")) + 0.5
     whole, _, decimals = words.replace("-", " ").partition("point")
     scale = next((SCALES[w] for w in decimals.split() if w in SCALES), 1)
     if decimals:
@@ -184,6 +190,8 @@ def _whole(words: list[str]) -> float:
             part = 0.5 if word == "half" else 0.25
         elif word in ("hundred", "dozen"):
             part = (part or 1) * (100 if word == "hundred" else 12)
+        elif word in TENS and 0 < part < 10:
+            part = part * 100 + TENS[word]  # `two fifty`, as people say 250
         elif word in SCALES:
             total, part = total + (part or 1) * SCALES[word], 0
         else:
@@ -202,8 +210,8 @@ def _mark_ranges(text: str, numbers: list[Number]) -> list[Number]:
 
 
 def _is_range(text: str, left: Number, right: Number) -> bool:
-    link = text[left.end : right.start].strip().lower()
-    if not BETWEEN.fullmatch(text[left.end : right.start].lower()) or right.value <= left.value:
+    link = text[left.end : right.start].strip()
+    if not BETWEEN.fullmatch(text[left.end : right.start]) or right.value <= left.value:
         return False
     if link == "and":
         return bool(re.search(r"\bbetween\s+\W*$", text[max(0, left.start - 12) : left.start]))
@@ -218,7 +226,7 @@ def rate(number: Number, *, percent: bool = False) -> float | None:
         return None
     if number.form == "percent" or percent or number.value > 1:
         value = number.value / 100
-    elif "." in number.written or "," in number.written or "point" in number.written.lower() or number.value == 0:
+    elif "." in number.written or "," in number.written or "point" in number.written or number.value == 0:
         value = number.value
     else:
         return None

@@ -9,6 +9,7 @@ the line does.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -25,9 +26,21 @@ FORWARD = re.compile(
     r"|for|that|this|model|number|us|actually|should|might|around|on|our|held-?out|heldout|eval|test|set|base"
     r"|still|a|solid|as|results?|overall|in|with|and|therefore|thus|then)\b[\s:=|>\"'*_`()~-]*)*",
 )
+RELATIVE = re.compile(
+    r"(?: [a-z]+){0,3},? (?:and (?:that|it|this)|which)(?:'s| is| was| stands| sits| came out| comes out) (?:at )?"
+)
 BACKWARD = re.compile(
-    r"(?:-?ish|\+| or so|-something)?\s*(?:\(|\[)?\s*(?:(?:at|on|for|in|as|is|was|the|our|of|its|a|to|-|=|:"
-    r"|their)\s*){0,3}",
+    r"(?:-?ish|\+| or so|-something)?(?: (?:of (?:\w+ )?)?(?:the |our |all |its )*(?:held-?out |eval |test )?"
+    r"(?:problems|tasks|set|cases|exercises))?(?: (?:solved|correct|right|passing|pass|passed))?\s*(?:\(|\[)?\s*"
+    r"(?:(?:at|on|for|in|as|is|was|the|our|of|its|a|to|-|=|:|their)\s*){0,3}",
+)
+SAME = re.compile(
+    r"\b(?:the )?(?:same|identical|ditto|likewise|unchanged|no change)"
+    r"(?: (?:number|value|figure|rate|result|score|thing))?(?: (?:for|at|with|goes for|holds for|on))?[\s:(]*$"
+)
+SAME_AFTER = re.compile(
+    r"\)?\s*(?:is|was|stays|gives|comes out)?(?: at)?\s*(?:exactly )?"
+    r"(?:the same\b(?! as)|unchanged\b|identical\b(?! to))"
 )
 GLUE = re.compile(r"[\s,/&|;>*_`-]*(?:(?:and|then|to|vs|or|respectively|resp\.?)\b[\s,/&|;*_`-]*)?")
 
@@ -48,9 +61,11 @@ def _line(text: str, line: list[Mark], numbers: list[Number], taken: list[tuple[
     line = _grouped(text, line)
     _bind(text, line, asked)
     _arrows(text, line)
+    line = _repeats(text, line)
     slices = [m for m in line if m.kind == "slice"]
     _by_slice_lists(text, line, slices)
     _by_context(text, line, slices)
+    _by_round(line)
     bound = [m for m in line if m.kind == "rate" and m.k is not None and m.name != "old"]
     found = [f for m in bound if (f := _bound(text, m, line, slices)) is not None]
     return found + _sizes(text, slices, line, numbers, taken, found)
@@ -118,6 +133,19 @@ def _arrows(text: str, line: list[Mark]) -> None:
         old.name = "from" if rounds else "old"
 
 
+def _repeats(text: str, line: list[Mark]) -> list[Mark]:
+    """`52% at k=4, same for k=8`: a k without a figure of its own takes the one before it."""
+    out: list[Mark] = []
+    for mark in line:
+        out.append(mark)
+        bound = [m for m in out if m.kind == "rate" and m.k is not None and m.name != "old"]
+        if mark.kind != "k" or not bound or any(m.cue is mark for m in line):
+            continue
+        if SAME.search(text[bound[-1].end : mark.start]) or SAME_AFTER.match(text, mark.end):
+            out += [replace(bound[-1], k=k, cue=mark) for k in mark.ks]
+    return out
+
+
 def _percent_near(line: list[Mark], i: int) -> bool:
     return any(m.number is not None and m.number.form == "percent" for m in line[max(0, i - 1) : i + 2])
 
@@ -150,7 +178,9 @@ def _ahead(text: str, line: list[Mark], i: int) -> list[Mark]:
 
 
 def _leads(between: str) -> bool:
-    if FORWARD.fullmatch(between):
+    if between.endswith(" and "):
+        return False
+    if FORWARD.fullmatch(between) or RELATIVE.fullmatch(between):
         return True
     return (
         len(between) <= 60
@@ -235,6 +265,16 @@ def _by_context(text: str, line: list[Mark], slices: list[Mark]) -> None:
             mark.k = 1
 
 
+def _by_round(line: list[Mark]) -> None:
+    """`pass@1 rose to 49% in round one; in round two it was 51%`: a round's figure takes the only k of the line."""
+    cues = [m for m in line if m.kind == "k"]
+    if len(cues) != 1 or len(cues[0].ks) != 1:
+        return
+    for before, mark in pairwise(line):
+        if before.kind == "round" and mark.kind == "rate" and mark.k is None and mark.start > cues[0].end:
+            mark.k, mark.cue = cues[0].ks[0], cues[0]
+
+
 def _trailing(line: list[Mark]) -> Mark | None:
     """The k that closes a line, if it is the only one: `easy 83 / hard 12 (pass@1)`."""
     cues = [m for m in line if m.kind == "k"]
@@ -317,7 +357,7 @@ def _size_before(text: str, mark: Mark, numbers: list[Number]) -> Number | None:
     if not near or not re.fullmatch(r"\s+(?:(?:are|is|of them|of which|were) )?", text[near[-1].end : mark.start]):
         return None
     before = text[max(0, near[-1].start - 12) : near[-1].start]
-    return None if re.search(r"[@=]\s*$|pass at $", before) else near[-1]
+    return None if re.search(r"(?<!\bn)(?<!\bn )[@=]\s*$|pass at $", before) else near[-1]
 
 
 def _size_after(text: str, mark: Mark, numbers: list[Number], stop: int, rated: bool) -> Number | None:

@@ -47,12 +47,36 @@ class Scan:
         return self.text[low:high]
 
 
+ANSWERED = re.compile(
+    r"(?:^|(?<=[.!?;\n>]))(?P<lead>[ \t]*)(?P<asked>[^.!?;:\n]{2,60})(?P<mark>\?[ \t]*\n?[ \t>]*(?:@?\w{1,12}:[ \t]+)?)"
+    r"(?:(?:a|answer)[:.] )?(?=(?P<yes>(?:yes|yeah|yep|yup|sure|of course|done|we do|correct)\b)"
+    r"|(?P<no>(?:no|nope|nah|not|none)\b)"
+    r"|[\w.~\"'](?![^.!\n]*\?))"
+)
+MODAL = re.compile(r"\W*(?:should|could|can|would|will|shall|may|might|what|how|why|which|who|when|where)\b")
+VERB_FIRST = re.compile(r"\W*(?:is|are|was|were|do|does|did|has|have|am|so|and|but|ok|right|sure|huh|really|is it)\b")
+
+
+def answered(text: str) -> str:
+    """The text with every question that is answered at once put as a key: `rollback? yes` is `rollback: yes`."""
+    return ANSWERED.sub(_as_key, text) if "?" in text else text
+
+
+def _as_key(match: re.Match[str]) -> str:
+    asked, mark = match["asked"], match["mark"]
+    short = len(asked.split()) <= 4 and not VERB_FIRST.match(asked)
+    settled = match["yes"] or (match["no"] and not re.search(r"\d", asked))
+    if MODAL.match(asked) or not (settled or short):
+        return match[0]
+    return match[0].replace(mark, ":" + " " * (len(mark) - 1), 1)
+
+
 Binder = Callable[[Scan], Iterable[Found]]
 
 
 def scanned(text: str) -> Scan:
     """A message with its numbers and moods."""
-    plain = numbers.normalise(text)
+    plain = answered(numbers.normalise(text))
     return Scan(plain, text, numbers.find(plain), Moods(plain))
 
 

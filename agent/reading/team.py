@@ -19,7 +19,7 @@ _N = (
 )
 TEAM = (
     re.compile(
-        rf"\b(?:team|group|squad|crew)[\"'`*]*(?:[ _-]?size)?[\"'`*]*\s*(?:(?:is|of|=|:|has|are|consists of"
+        rf"\b(?:team|group|squad|crew)[\"'`*]*(?:[ _-]?size)?[\"'`*]*\s*(?:(?:is|of|=|:|has|are|consists of|(?:could|would|will|might|should) be"
         rf"|consisting of|\|"
         rf"|we are|counts)\s*)*(?:just |only |exactly )?[\"'`]?{_N}\b(?!\s*(?:%|days|weeks|gpu|[.,]\d))",
     ),
@@ -64,12 +64,12 @@ _PERIOD = rf"(?:{_T}[\s-]*(?P<unit>hours?|h|days?|d|weeks?|wks?|w|months?|mo|for
 SIGNAL = (
     r"(?:signals?|go/?no-?go|first (?:result|read|answer|number|reading|sign)s?(?: (?:that matters?))?"
     r"|first_signal(?:_days)?|results?|decision|answer|verdict|read-?out|deadline|show something|something to show"
-    r"|know|proof|indication|evidence|decide)"
+    r"|(?:smth|sth|sthg) to show|show (?:smth|sth)|know|proof|indication|evidence|decide)"
 )
 SIGNAL_DAYS = (
     re.compile(
         rf"\b{SIGNAL}[^.;\n]{{0,60}}?\b(?:in|within|by|after|at|is|:|=|needed in|due in|before|of|over|takes?"
-        rf"|inside|until)[\"'`*]*\s*(?:the |about |at most |next |under |less than |max(?:imum)? )*{_PERIOD}",
+        rf"|inside|until|we have|there (?:are|is))[\"'`*]*\s*(?:the |about |at most |next |under |less than |max(?:imum)? )*{_PERIOD}",
     ),
     re.compile(
         rf"\bfirst[ _-]signal(?:[ _-]that[ _-]matters)?(?:[ _-](?:in[ _-])?days)?[\"'`*]*\s*(?:[:=|]|is|at|-"
