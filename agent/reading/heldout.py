@@ -148,7 +148,8 @@ def samples_per_problem(scan: Scan) -> Iterator[Found]:
 
 
 CONTAMINATION = re.compile(
-    r"contamin\w*|decontamin\w*|\bde-?contam\w*|\bcontam\b|\b(?:leak(?:age)?|overlap|n-?gram|13-?gram"
+    r"contamin\w*|(?<!memory )(?<!resource )\bleak(?:age|s|ed|ing)?\b|decontamin\w*|\bde-?contam\w*|\bcontam\b"
+    r"|\b(?:leak(?:age)?|overlap|n-?gram|13-?gram"
     r"|near-?dup\w*|minhash)[ -](?:check\w*|scan\w*|audit\w*|filter\w*|dedup\w*|test\w*|report)"
     r"|\bleak-?checked\b",
 )

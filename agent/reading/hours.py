@@ -47,6 +47,10 @@ STAGES: dict[str, re.Pattern[str]] = {
     ),
 }
 SHARE_OF = re.compile(r"\b(?:half|third|quarter|%|percent|most|part|rest|remainder) of (?:the|our|those|these)? ?$")
+SHARE_FOR = re.compile(
+    r"\b(?:half|thirds?|quarters?|fifths?|tenths?|%|percent|most|part|some|rest) of (?:which|it|them|that|those|this)\b"
+    r"(?: (?:is|are|goes|go|will|be|reserved|set aside|meant|for|to|into|the))* "
+)
 HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -69,8 +73,14 @@ def _budget_spans(scan: Scan) -> Iterator[tuple[int, int]]:
 def _stated_hours(scan: Scan, low: int, high: int) -> Iterator[Found]:
     units = list(GPU_HOURS.finditer(scan.text, low, high))
     numbers = [n for n in scan.numbers if low <= n.start < high and scan.free(n) and _is_hours(scan, n)]
+    shares = {m.end() for m in SHARE_FOR.finditer(scan.text, low, high)}
     stages = sorted(
-        ((m.start(), m.end(), name) for name, p in STAGES.items() for m in p.finditer(scan.text, low, high)),
+        (
+            (m.start(), m.end(), name)
+            for name, p in STAGES.items()
+            for m in p.finditer(scan.text, low, high)
+            if m.start() not in shares
+        ),
         key=lambda s: s[0],
     )
     for number, stage in zip(numbers, _stages_of(scan, numbers, stages, units), strict=True):

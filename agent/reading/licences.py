@@ -37,7 +37,7 @@ OTHER_LICENCE = re.compile(
     r"|stability(?: ai)?|health ai|research)(?:[- ]?\d[\d.]*)?(?:[- ](?:ai|open|model|research|community"
     r"|non-?production|non-?commercial"
     r"|use|of|terms))*[- ]+(?:licen[cs]e|terms))"
-    r"|\blicen[cs]e(?:d)?[\"']?(?: is| under|:| =|=)\s*[\"'`]?(?P<stated>[a-z][\w.+-]*(?: [a-z0-9.+-]+){0,4})"
+    r"|\blicen[cs]e(?:d)?[\"']?(?: is\b| under|:| =|=)\s*[\"'`]?(?P<stated>[a-z][\w.+-]*(?: [a-z0-9.+-]+){0,4})"
     r"|\b(?P<closed>proprietary|in-house licen[cs]e|internal licen[cs]e|closed[- ](?:source|weights)"
     r"|commercial licen[cs]e)\b",
 )

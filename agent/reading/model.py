@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 
 from agent.reading.facts import Found
-from agent.reading.numbers import tokens
-from agent.reading.scan import Scan, found
+from agent.reading.moods import OURS
+from agent.reading.numbers import TENS, UNITS, Number, find, tokens
+from agent.reading.scan import Scan, found, plain
 
+_NUMBER = rf"(?:{'|'.join(TENS)})(?:[ -](?:{'|'.join(UNITS)})\b)?|{'|'.join(sorted(UNITS, key=len, reverse=True))}"
 _FAMILIES = (
-    r"(?:code)?qwen|(?:code ?|tiny|open)?llama|deepseek|starcoder|starchat|mi[sx]tral|mini?stral|codestral"
+    r"(?:code)?qwen|(?:code ?|tiny|open)?llama|deep ?seek|star ?coder|starchat|mi[sx]tral|mini?stral|codestral"
     r"|devstral|mathstral|(?:code)?gemma|phi|granite|yi(?=[- ]?(?:\d|coder))"
     r"|olmo|gpt-oss|gpt-neox?|gpt-j|seed-coder|opencoder|smollm|wizardcoder|stablecode|stable-code|falcon"
     r"|internlm|nemotron|codegen|santacoder|incoder|kimi|glm|minimax"
@@ -21,8 +23,11 @@ _PART = (
     r"(?:v?\d[\w.]*|coder|code|instruct|chat|base|it|hf|mini|small|medium|large|nano|pro|lite|thinking|think|next"
     r"|plus|nemo|python|flash|math|math|moe|a\d+b|preview|sft|dpo|rl)"
 )
+_SPOKEN = rf"(?:{_NUMBER})(?:\s(?:point|dot)\s(?:{_NUMBER}))?"
 MODEL = re.compile(
-    rf"(?<![\w@-])(?:[\w.-]+/)?(?:{_FAMILIES})(?:\w*(?:\.\w+)*)(?:[-_:]\w+(?:\.\w+)*|\s{_PART}(?![\w%]))*"
+    rf"(?<![\w@-])(?:[\w.-]+/)?(?:{_FAMILIES})(?:\w*(?:\.\w+)*)"
+    rf"(?:[-_:]\w+(?:\.\w+)*|\s{_SPOKEN}\sb\b|\s{_SPOKEN}(?=\s(?:coder|code|instruct|chat|base|{_SPOKEN}\sb)\b)"
+    rf"|\s{_PART}(?![\w%]))*"
     r"(?! (?:\w+ )?licen[cs]e)"
     r"|(?<![\w@/-])(?:[a-z][\w.-]*/)?[a-z][a-z0-9_.]*(?:-[a-z0-9_.]+)*[-_:]\d+(?:\.\d+)?[bm](?:-[a-z0-9_.]+)*(?![\w-])",
 )
@@ -40,26 +45,45 @@ NOT_OURS = re.compile(
 )
 
 
+TERMS = re.compile(r"[\w.]*(?:\s\w+)?\s(?:licen[cs]e|terms)\b")
+ACCOUNT = re.compile(r"\b(?:according to|papers?|et al|leader-?board|literature|blog(?: ?post)?|competitors?)\b")
+DICTATED = re.compile(rf"\b{_SPOKEN}\b", re.I)
+
+
 def model_name(scan: Scan) -> Iterator[Found]:
     """model_name: a known family or the usual shape `name-7b`, or whatever is called the model."""
     for match in MODEL.finditer(scan.text):
-        words = match[0].rstrip("-_:. ")
-        if re.match(r"[\w.]*(?:\s\w+)?\s(?:licen[cs]e|terms)\b", scan.text[match.start() + len(words) :]):
+        start, end = match.start(), match.start() + len(match[0].rstrip("-_:. "))
+        if TERMS.match(scan.text, end) or (not re.search(r"[\d-]", scan.text[start:end]) and end - start < 4):
             continue
-        span = (match.start(), match.start() + len(words))
-        if not re.search(r"[\d-]", words) and len(words) < 4:
-            continue
-        scan.taken.append(span)
-        if not NOT_OURS.search(scan.before(span[0], 50)):
-            yield Found("model_name", scan.original[span[0] : span[1]], "", *span, span)
-            if size := re.search(r"\s(?P<billions>\d+(?:\.\d+)?)b$", words):
-                at = (span[0] + size.start("billions"), span[1])
-                yield Found("parameter_count", round(float(size["billions"]) * 1e9), "count", *span, at)
+        scan.taken.append((start, end))
+        if not _of_others(scan, start):
+            yield Found("model_name", _written(scan.original[start:end]), "", start, end, (start, end))
     for match in NAMED.finditer(scan.text):
         name = scan.original[slice(*match.span("name"))]
         if NAME_LIKE.fullmatch(name) and not scan.overlaps(*match.span("name")):
             scan.taken.append(match.span("name"))
             yield found("model_name", name, match, group="name")
+
+
+def _of_others(scan: Scan, at: int) -> bool:
+    """Whether a model is somebody else's, or an account's of somebody else's."""
+    low, _ = scan.moods.sentence(at)
+    account = ACCOUNT.search(scan.text, low, at)
+    return NOT_OURS.search(scan.before(at, 50)) is not None or (
+        account is not None and not OURS.search(scan.text, account.end(), at)
+    )
+
+
+def _written(name: str) -> str:
+    """A dictated name as it is written: `qwen two point five coder seven b` is `qwen2.5-coder-7b`."""
+    if not DICTATED.search(name):
+        return name
+    digits = DICTATED.sub(lambda m: f"{find(m[0])[0].value:g}", re.sub(r"\sdot\s", " point ", name.lower()))
+    joined = re.sub(
+        r"^(deep|star|code|open)\s(?=seek|coder|llama|gemma|qwen)", r"\1", re.sub(r"(?<=\d)\sb\b", "b", digits)
+    )
+    return re.sub(r"\s", "-", re.sub(r"^([a-z]+)\s(?=\d+(?:\.\d+)?(?![\w.]))", r"\1", joined))
 
 
 PARAM_NOUN = re.compile(
@@ -75,36 +99,42 @@ NOT_PARAMS = re.compile(
 )
 
 
+ANOTHER = re.compile(r"[\s-]*(?:teacher|judge|draft|reward)")
+SIZE = re.compile(rf"\s(?P<billions>\d+(?:\.\d+)?|{_SPOKEN})\s?b\b(?=\s|$)")
+
+
 def parameter_count(scan: Scan) -> Iterator[Found]:
-    """parameter_count: a number of parameters, or a size in billions that counts nothing else."""
-    for number in scan.numbers:
-        if not scan.free(number) or number.form != "plain" or number.ranged:
-            continue
-        cue = PARAM_CUE.search(scan.before(number.start, 40))
-        noun = PARAM_NOUN.match(scan.text, number.end)
-        billions = number.scale in ("b", "bn", "billion", "billions") or (number.written.lower().endswith(("billion",)))
-        bare = (
-            billions
-            and not NOT_PARAMS.match(scan.text, number.end)
-            and scan.text[number.start - 1 : number.start] not in ("$", "€", "-")
-        )
+    """parameter_count: a number of parameters, or a size in billions that counts nothing else; else the name's own."""
+    sizes = [size for number in scan.numbers if (size := _parameters(scan, number))]
+    yield from sizes or _named_sizes(scan)
+
+
+def _parameters(scan: Scan, number: Number) -> Found | None:
+    if not scan.free(number) or number.form != "plain" or number.ranged or number.value < 1e5:
+        return None
+    cue = PARAM_CUE.search(scan.before(number.start, 40))
+    noun = PARAM_NOUN.match(scan.text, number.end)
+    billions = number.scale.startswith("b") or number.written.endswith("billion")
+    bare = (
+        billions and not NOT_PARAMS.match(scan.text, number.end) and scan.before(number.start, 1) not in ("$", "€", "-")
+    )
+    others = NOT_OURS.search(scan.before(number.start, 30)) or ANOTHER.match(scan.text, number.end)
+    if not (noun or cue or bare) or others or (noun and "active" in noun[0]) or (not noun and number.value < 1e6):
+        return None
+    start, end = number.start - (len(cue[0]) if cue else 0), noun.end() if noun else number.end
+    return Found("parameter_count", plain(number.value), "count", start, end, (number.start, number.end))
+
+
+def _named_sizes(scan: Scan) -> Iterator[Found]:
+    """The size that a name of several words ends in: `codellama 13b`."""
+    for start, end in scan.taken:
         if (
-            not (noun or cue or bare)
-            or (noun and "active" in noun[0].lower())
-            or NOT_OURS.search(scan.before(number.start, 30))
+            (size := SIZE.search(scan.text, start, end))
+            and MODEL.match(scan.text, start)
+            and not _of_others(scan, start)
         ):
-            continue
-        if (
-            number.value < 1e5
-            or (cue and not noun and number.value < 1e6)
-            or re.match(r"[\s-]*(?:teacher|judge|draft|reward)", scan.text[number.end : number.end + 10])
-        ):
-            continue
-        start = number.start - (len(cue[0]) if cue else 0)
-        value = int(number.value) if number.value == int(number.value) else number.value
-        yield Found(
-            "parameter_count", value, "count", start, noun.end() if noun else number.end, (number.start, number.end)
-        )
+            billions = find(size["billions"])[0].value
+            yield Found("parameter_count", round(billions * 1e9), "count", start, end, size.span())
 
 
 CONTEXT_BEFORE = re.compile(

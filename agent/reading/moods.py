@@ -43,7 +43,8 @@ LOCAL_AFTER = re.compile(
     r"|\?\?|\(\?\)|-?like\b|\(?est\b\.?|\(?estimated?\b|\(guess)",
 )
 HEDGE_CLAUSE = re.compile(
-    r"\b(?:maybe|perhaps|nominally|claim(?:s|ed)|swears?|rumou?red|probably|possibly|presumably|supposedly|allegedly|apparently|roughly"
+    r"\b(?:maybe|perhaps|nominally|claim(?:s|ed)|swears?|rumou?red|probably|possibly|presumably|supposedly|allegedly"
+    r"|apparently|roughly"
     r"|approximately|ballpark"
     r"|somewhere|should (?:be|have|give|work)|could be|might|may (?:be|have)|seems?(?: to be| like)?"
     r"|looks like|more or less|likely"

@@ -27,7 +27,8 @@ FORWARD = re.compile(
     r"|still|a|solid|as|results?|overall|in|with|and|therefore|thus|then)\b[\s:=|>\"'*_`()~-]*)*",
 )
 RELATIVE = re.compile(
-    r"(?: [a-z]+){0,3},? (?:and (?:that|it|this)|which)(?:'s| is| was| stands| sits| came out| comes out) (?:at )?"
+    r"\s*(?:[a-z]+\s){0,3}(?:[a-z]+)?,?\s?(?:and (?:that|it|this)|which)(?:'s| is| was| stands| sits| came out"
+    r"| comes out) (?:at )?"
 )
 BACKWARD = re.compile(
     r"(?:-?ish|\+| or so|-something)?(?: (?:of (?:\w+ )?)?(?:the |our |all |its )*(?:held-?out |eval |test )?"
@@ -178,7 +179,7 @@ def _ahead(text: str, line: list[Mark], i: int) -> list[Mark]:
 
 
 def _leads(between: str) -> bool:
-    if between.endswith(" and "):
+    if re.search(r"(?:^|\s)and\s+$", between):
         return False
     if FORWARD.fullmatch(between) or RELATIVE.fullmatch(between):
         return True

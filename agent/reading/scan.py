@@ -48,7 +48,8 @@ class Scan:
 
 
 ANSWERED = re.compile(
-    r"(?:^|(?<=[.!?;\n>]))(?P<lead>[ \t]*)(?P<asked>[^.!?;:\n]{2,60})(?P<mark>\?[ \t]*\n?[ \t>]*(?:@?\w{1,12}:[ \t]+)?)"
+    r"(?:^|(?<=[.!?;\n>]))(?P<lead>[ \t]*(?:@?\w{1,12}:[ \t]+)?)(?P<asked>[^.!?;:\n]{2,60})"
+    r"(?P<mark>\?[ \t]*\n?[ \t>]*(?:@?\w{1,12}:[ \t]+)?)"
     r"(?:(?:a|answer)[:.] )?(?=(?P<yes>(?:yes|yeah|yep|yup|sure|of course|done|we do|correct)\b)"
     r"|(?P<no>(?:no|nope|nah|not|none)\b)"
     r"|[\w.~\"'](?![^.!\n]*\?))"

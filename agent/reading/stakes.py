@@ -43,7 +43,8 @@ def purpose(scan: Scan) -> Iterator[Found]:
 
 
 WORSE = (
-    r"(?:worse|worsens?|regress\b|regress(?:es|ed|ion|ions)?|degrad(?:es?|ed|ation)|deteriorat\w+|declin\w+|underperform\w*|slips?|suffers?|breaks?|broken|fails?|bad(?:ly)?"
+    r"(?:worse|worsens?|regress\b|regress(?:es|ed|ion|ions)?|degrad(?:es?|ed|ation)|deteriorat\w+|declin\w+"
+    r"|underperform\w*|slips?|suffers?|breaks?|broken|fails?|bad(?:ly)?"
     r"|goes wrong|went wrong|goes south|drops?|tanks?|screws? up|misbehaves?|collaps(?:es|ed)|dumber|goes sideways"
     r"|blows up|hallucinat\w+|ships? (?:a )?(?:bad|broken|worse)\b[^,;.\n]{0,20})"
 )

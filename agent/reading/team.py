@@ -19,7 +19,8 @@ _N = (
 )
 TEAM = (
     re.compile(
-        rf"\b(?:team|group|squad|crew)[\"'`*]*(?:[ _-]?size)?[\"'`*]*\s*(?:(?:is|of|=|:|has|are|consists of|(?:could|would|will|might|should) be"
+        rf"\b(?:team|group|squad|crew)[\"'`*]*(?:[ _-]?size)?[\"'`*]*\s*(?:(?:is|of|=|:|has|are|consists of|(?:could"
+        rf"|would|will|might) be"
         rf"|consisting of|\|"
         rf"|we are|counts)\s*)*(?:just |only |exactly )?[\"'`]?{_N}\b(?!\s*(?:%|days|weeks|gpu|[.,]\d))",
     ),
@@ -69,7 +70,8 @@ SIGNAL = (
 SIGNAL_DAYS = (
     re.compile(
         rf"\b{SIGNAL}[^.;\n]{{0,60}}?\b(?:in|within|by|after|at|is|:|=|needed in|due in|before|of|over|takes?"
-        rf"|inside|until|we have|there (?:are|is))[\"'`*]*\s*(?:the |about |at most |next |under |less than |max(?:imum)? )*{_PERIOD}",
+        rf"|inside|until|we have|there (?:are|is))[\"'`*]*\s*(?:the |about |at most |next |under |less than "
+        rf"|max(?:imum)? )*{_PERIOD}",
     ),
     re.compile(
         rf"\bfirst[ _-]signal(?:[ _-]that[ _-]matters)?(?:[ _-](?:in[ _-])?days)?[\"'`*]*\s*(?:[:=|]|is|at|-"
