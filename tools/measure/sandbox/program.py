@@ -1,0 +1,469 @@
+"""The cell of the programs: a warmed fork server that never sees a test, and the program's side of the conversation.
+
+`main` waits for orders of the tester: fork a program, tell its CPU time, end it. A forked process puts up its inner wall
+and answers the tester's questions: run this source, call that function, what is its length. It holds no secret, so
+whatever the source does with this process, it can only give other answers. Standard library only.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import cmath
+import collections
+import copy
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import gc
+import hashlib
+import heapq
+import importlib
+import io
+import itertools
+import json
+import math
+import operator
+import os
+import random
+import re
+import signal
+import site
+import socket
+import statistics
+import string
+import struct
+import sys
+import time
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tools.measure.sandbox import confine, wire
+
+WARM = (array, bisect, cmath, dataclasses, datetime, decimal, enum, fractions, functools, hashlib, heapq, itertools)
+WARM += (json, math, re, statistics, string, typing)
+FUNCTION_OUTPUT = 1 << 20
+IMMUTABLE_BASES = (int, str, float, tuple, bytes, complex, frozenset)
+MUTABLE_BASES = (list, dict, set, collections.deque, bytearray)
+USAGE = struct.Struct("iddq")  # wait status, CPU seconds, wall seconds, peak memory in kB
+
+
+def call(function: Any, args: Any, named: Any) -> Any:
+    return function(*args, **dict(named))
+
+
+def _content(value: Any) -> Any:
+    """The elements of a container of a subclass, in the exact type."""
+    base = next(base for base in MUTABLE_BASES if isinstance(value, base))
+    return base(value)
+
+
+def _send(generator: Any, value: Any) -> Any:
+    return next(generator) if value is None else generator.send(value)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "call": call,
+    "getattr": getattr,
+    "setattr": setattr,
+    "delattr": delattr,
+    "content": _content,
+    "send": _send,
+    "throw": lambda generator, error: generator.throw(error),
+    "close": lambda generator: generator.close(),
+    "isinstance": isinstance,
+    "issubclass": issubclass,
+    "dir": dir,
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+    "__len__": len,
+    "__iter__": iter,
+    "__next__": next,
+    "__reversed__": reversed,
+    "__bool__": bool,
+    "__str__": str,
+    "__repr__": repr,
+    "__format__": format,
+    "__bytes__": bytes,
+    "__int__": int,
+    "__float__": float,
+    "__complex__": complex,
+    "__index__": operator.index,
+    "__round__": round,
+    "__abs__": abs,
+    "__neg__": operator.neg,
+    "__pos__": operator.pos,
+    "__invert__": operator.invert,
+    "__trunc__": math.trunc,
+    "__floor__": math.floor,
+    "__ceil__": math.ceil,
+    "__getitem__": operator.getitem,
+    "__setitem__": operator.setitem,
+    "__delitem__": operator.delitem,
+    "__contains__": operator.contains,
+    "__enter__": lambda value: type(value).__enter__(value),
+    "__exit__": lambda value, *error: type(value).__exit__(value, *error),
+    "__divmod__": divmod,
+    "__pow__": operator.pow,
+    **{
+        f"__{name}__": getattr(operator, f"__{name}__")
+        for name in "eq ne lt le gt ge add sub mul truediv floordiv mod matmul and or xor lshift rshift".split()
+    },
+}
+CALLABLE = "__call__"
+DUNDERS = frozenset(name for name in OPERATORS if name.startswith("__")) | {CALLABLE}
+
+
+class Tape(io.RawIOBase):
+    """What a program prints, kept until the next message; above its size, writing fails as on a full disk."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(27, "File too large")
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> str:
+        text = b"".join(self._parts).decode("utf-8", "replace")
+        self._parts.clear()
+        return text
+
+
+class Relay:
+    """A function of the tester: calling it asks the tester."""
+
+    __slots__ = ("_ask", "_label")
+
+    def __init__(self, ask: Callable[..., Any], label: int) -> None:
+        self._ask, self._label = ask, label
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._ask("call", self._label, args, tuple(named.items()))
+
+
+def _pull(ask: Callable[..., Any], label: int) -> Iterator[Any]:
+    """An iterator of the tester, one item at a time."""
+    while True:
+        try:
+            item = ask("next", label)
+        except StopIteration:
+            return
+        yield item
+
+
+class Program(wire.Peer):
+    """The answering end, in the process of the program."""
+
+    def __init__(self, channel: wire.Channel) -> None:
+        super().__init__(channel, first=1)
+        self._objects: dict[int, Any] = {}
+        self._refs: dict[int, int] = {}
+        self._types: dict[int, int] = {}
+        self._tape = Tape(FUNCTION_OUTPUT)
+        self._screen = io.TextIOWrapper(io.BufferedWriter(self._tape), encoding="utf-8", errors="surrogateescape")
+
+    def answer(self, op: str, values: list[Any]) -> Any:
+        if op == "run":
+            return self._run(*values)
+        if op == "main":
+            return run_main(*values)
+        if op == "map":
+            return self._map(*values)
+        return OPERATORS[op](*values)
+
+    def printed(self) -> str:
+        try:
+            self._screen.flush()
+        except (OSError, ValueError):
+            return ""
+        return self._tape.take()
+
+    # what crosses
+
+    def foreign(self, value: Any) -> Any:
+        if type(value) is Relay:
+            return ["f", value._label]
+        if isinstance(value, type) and issubclass(value, BaseException):
+            return ["X", self._chain(value)]
+        for base in IMMUTABLE_BASES:
+            if isinstance(value, base) and type(value) is not base:
+                return ["u", base.__name__, self.encode(_exact(base, value)), self._opaque(value)]
+        return self._opaque(value)
+
+    def strange(self, node: list[Any]) -> Any:
+        if node[0] == "p":
+            return self._objects[node[1]]
+        if node[0] == "f":
+            return Relay(self.ask, node[1])
+        if node[0] == "it":
+            return _pull(self.ask, node[1])
+        return super().strange(node)
+
+    def encode_found(self, value: Any) -> Any:
+        known = self.shared.labels()
+        try:
+            return self.encode(value)
+        except RecursionError:
+            self.shared.forget(self.shared.labels() - known)
+            return self._opaque(value)
+
+    def pack_error(self, error: BaseException) -> Any:
+        try:
+            text = str(error)[:1000]
+        except Exception:
+            text = ""
+        return [self._chain(type(error)), self._args(error), text, self._ref(error)]
+
+    def _args(self, error: BaseException) -> Any:
+        try:
+            return self.encode_many(error.args)
+        except Exception:
+            return []
+
+    def _chain(self, kind: type) -> list[Any]:
+        """Exception classes from the given one up to the first builtin, as (name, reference); builtins have 0."""
+        chain: list[Any] = []
+        for step in kind.__mro__:
+            known = wire.BUILTIN_EXCEPTIONS.get(step.__name__) is step
+            chain.append([step.__name__, 0 if known else self._ref(step)])
+            if known:
+                break
+        return chain
+
+    def _ref(self, value: Any) -> int:
+        ref = self._refs.get(id(value))
+        if ref is None:
+            ref = len(self._objects) + 1
+            self._objects[ref], self._refs[id(value)] = value, ref
+        return ref
+
+    def _opaque(self, value: Any) -> Any:
+        kind = type(value)
+        number = self._types.get(id(kind))
+        about = None
+        if number is None:
+            number = self._types[id(kind)] = len(self._types) + 1
+            self._ref(kind)  # alive, so that its id stays its own
+            about = [kind.__name__, self._abilities(kind), self._base(kind)]
+        return ["o", self._ref(value), _hash(value), number, about]
+
+    def _abilities(self, kind: type) -> list[str]:
+        own = {name for step in kind.__mro__ if step is not object for name in vars(step)}
+        return sorted(own & DUNDERS)
+
+    def _base(self, kind: type) -> str:
+        if kind is types.GeneratorType:
+            return "generator"
+        return next((base.__name__ for base in MUTABLE_BASES if issubclass(kind, base)), "")
+
+    # what is done
+
+    def _run(self, source: str, wanted: list[str]) -> dict[str, Any]:
+        """Run a source as a module; returns those of the wanted names that it has."""
+        sys.stdout = self._screen
+        module = _module("solution", source)
+        return {name: module[name] for name in wanted if name in module}
+
+    def _map(self, dotted: str, rows: list[list[Any]]) -> str:
+        """Call a function on every row; the answers as text, up to the first row that raised."""
+        function = _find(dotted)
+        self.share = False
+        nodes: list[Any] = []
+        for row in rows:
+            try:
+                nodes.append(["=", self.encode_found(function(*row))])
+            except BaseException as error:
+                nodes.append(["!", self.pack_error(error)])
+                break
+        self.share = True
+        return wire.dumps(nodes)
+
+
+def _exact(base: Any, value: Any) -> Any:
+    if base is str:
+        return str.__str__(value)
+    return base.__getnewargs__(value)[0] if base in (int, float) else base(value)
+
+
+def _hash(value: Any) -> int | None:
+    try:
+        return hash(value)
+    except Exception:
+        return None
+
+
+def _module(name: str, source: str) -> dict[str, Any]:
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    sys.argv = ["solution.py"]
+    _as_deep_as_plain()
+    exec(compile(source, "solution.py", "exec", dont_inherit=True), module.__dict__)
+    return module.__dict__
+
+
+def _as_deep_as_plain() -> None:
+    """A program here may recurse as deep as under a plain interpreter, where one test function called it."""
+    frame, depth = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(1000 + depth)
+
+
+def _find(dotted: str) -> Any:
+    """The function of a dotted name; a method is bound to a fresh instance of its class."""
+    head, *rest = dotted.split(".")
+    found = vars(sys.modules["solution"])[head]
+    for name in rest:
+        found = getattr(found() if isinstance(found, type) else found, name)
+    return found
+
+
+def run_main(source: str) -> int:
+    """Run a source as the main program; returns its exit code. What it printed is on file descriptor 1."""
+    code: Any = 0
+    try:
+        _module("__main__", source)
+    except SystemExit as error:
+        code = error.code
+    _flush()
+    return code if type(code) is int else int(code is not None)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+# -- the fork server ---------------------------------------------------------------------------------------------
+
+
+def _start(order: dict[str, Any], tier: str, fds: list[int], link: int) -> int:
+    child = os.fork()
+    if child:
+        for fd in fds:
+            os.close(fd)
+        return child
+    try:
+        os.close(link)
+        for target, fd in enumerate(fds[1:]):
+            os.dup2(fd, target)
+            os.close(fd)
+        _live(order, tier, fds[0])
+    finally:
+        os._exit(70)
+
+
+def _live(order: dict[str, Any], tier: str, fd: int) -> None:
+    confine.program(tier, order["memory"], order["seconds"], order["output"])
+    random.seed(0)
+    gc.enable()
+    guest = Program(wire.Channel(socket.socket(fileno=fd)))
+    try:
+        while True:
+            guest.serve()
+    except wire.Gone:
+        os._exit(0)
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds of another process: its clock id is made of its pid (clock_getcpuclockid)."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+
+
+def _end(pid: int, started: float) -> bytes:
+    os.kill(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    return USAGE.pack(status, usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss)
+
+
+def _clean(scratch: str) -> None:
+    """Leave nothing of one program to the next. What cannot be removed ends the cell: a new one is started."""
+    for name in os.listdir(scratch):
+        path = os.path.join(scratch, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            _open_up(path)
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+def _open_up(path: str) -> None:
+    os.chmod(path, 0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            inner = os.path.join(folder, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o700)
+
+
+def _warm(modules: list[str]) -> None:
+    """Import what programs are about to import, once for all of them; a missing module is theirs to miss."""
+    for name in modules:
+        if name not in sys.modules:
+            try:
+                importlib.import_module(name)
+            except Exception:
+                continue
+            gc.freeze()
+
+
+def _serve(link: socket.socket, tier: str, scratch: str) -> None:
+    pid, started = 0, 0.0
+    while True:
+        message, fds, _, _ = socket.recv_fds(link, 65536, 3)
+        if not message:
+            break
+        if message == b"cpu":
+            link.send(struct.pack("d", _cpu(pid)))
+        elif message == b"end":
+            link.send(_end(pid, started))
+            pid = 0
+            if scratch:
+                _clean(scratch)
+        else:
+            order = json.loads(message)
+            _warm(order["modules"])
+            started = time.monotonic()
+            pid = _start(order, tier, fds, link.fileno())
+    if pid:
+        _end(pid, started)
+
+
+def main(box: dict[str, Any]) -> None:
+    """Be the fork server until the link closes."""
+    site.setquit()
+    site.sethelper()
+    sys.meta_path.append(confine.Packages(box["packages"]))
+    confine.enter(box["tier"], box["readable"], box["links"])
+    confine.warm()
+    link = socket.socket(fileno=box["link"])
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    link.send(b"ready")
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+    _serve(link, box["tier"], box["scratch"])
+
+

@@ -1,0 +1,642 @@
+"""How values cross between a tester and a program: tagged JSON, exact types only, never pickle.
+
+Holds the codec, the table of shared containers, and `Peer`, one end of a conversation in which both sides may ask.
+Refuses (Malformed) whatever the other end sends outside the format. Runs inside the cells, so it imports the standard
+library only.
+
+An immutable value crosses as a copy. A list, dict, set, bytearray, deque or array crosses with a label; while both ends
+hold it, every message carries what changed in it, so that a change on one side is seen on the other, as in one process.
+A container that the receiver did not keep is forgotten at once; keeping is read off its reference count.
+"""
+
+from __future__ import annotations
+
+import array
+import base64
+import builtins
+import collections
+import datetime
+import decimal
+import fractions
+import operator
+import re
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from json import JSONEncoder
+from json import loads as json_loads
+from typing import Any
+
+LARGEST_MESSAGE = 64 << 20
+ATOMS = frozenset({str, int, float, bool, type(None)})
+BIG = 1 << 64
+DTYPE = re.compile(r"[<>|=][?biufcSUMm]\d*(\[\w+\])?")
+MISFITS = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError, BufferError)
+dumps = JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+
+class Malformed(Exception):
+    """The other end sent what the format does not have."""
+
+
+class Gone(BaseException):
+    """The other end closed, or was not heard of in time. No program text can catch what the tester raises by it."""
+
+
+class Channel:
+    """Frames of bytes over a stream socket: four bytes of length, then the frame."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._rest = b""
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame whole. Raises Gone where nobody reads any more."""
+        try:
+            self.sock.sendall(struct.pack("<I", len(frame)) + frame)
+        except OSError as error:
+            raise Gone(str(error)) from None
+
+    def receive(self, largest: int = LARGEST_MESSAGE) -> bytes:
+        """The next frame. Raises Gone at the end of the stream, Malformed above `largest` bytes."""
+        head = self._take(4)
+        (size,) = struct.unpack("<I", head)
+        if size > largest:
+            raise Malformed(f"a message of {size} bytes; the largest is {largest}")
+        return self._take(size)
+
+    def _take(self, size: int) -> bytes:
+        data = self._rest
+        if len(data) < size:
+            data = self._fill(data, size)
+        self._rest = data[size:]
+        return data[:size]
+
+    def _fill(self, data: bytes, size: int) -> bytes:
+        parts, have = [data], len(data)
+        while have < size:
+            part = self._read(max(65536, size - have))
+            if not part:
+                raise Gone("closed")
+            parts.append(part)
+            have += len(part)
+        return b"".join(parts)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self.sock.recv(min(size, 1 << 20))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Gone(str(error)) from None
+
+
+# -- shared containers -------------------------------------------------------------------------------------------
+
+
+def _elements(container: Any) -> list[Any]:
+    if isinstance(container, dict):
+        return [*container.keys(), *container.values()]
+    return list(container)
+
+
+def _is_buffer(container: Any) -> bool:
+    return isinstance(container, (bytearray, array.array)) or type(container).__module__ == "numpy"
+
+
+def _snapshot(container: Any) -> Any:
+    if not _is_buffer(container):
+        return _elements(container)
+    return bytes(container) if isinstance(container, bytearray) else container.tobytes()
+
+
+def _differs(before: Any, after: Any) -> bool:
+    if isinstance(after, bytes):
+        return bool(before != after)
+    return len(before) != len(after) or not all(map(operator.is_, before, after))
+
+
+def _references(slot: list[Any]) -> int:
+    return sys.getrefcount(slot[0])
+
+
+_ALONE = _references([[], None])
+
+
+class Shared:
+    """Containers that both ends know, by label. One end gives odd labels, the other even ones."""
+
+    def __init__(self, first: int) -> None:
+        self._next = first
+        self._slots: dict[int, list[Any]] = {}
+        self._labels: dict[int, int] = {}
+
+    def label(self, container: Any) -> int:
+        """The label of a known container, or 0."""
+        return self._labels.get(id(container), 0)
+
+    def add(self, container: Any, label: int = 0) -> int:
+        """Know a container from now on; without a label it gets the next of this end."""
+        if not label:
+            label, self._next = self._next, self._next + 2
+        self._slots[label] = [container, None]
+        self._labels[id(container)] = label
+        return label
+
+    def get(self, label: int) -> Any:
+        """The container of a label. Raises KeyError."""
+        return self._slots[label][0]
+
+    def known(self, label: int) -> bool:
+        """Whether this end still knows the label."""
+        return label in self._slots
+
+    def labels(self) -> set[int]:
+        """All labels known now."""
+        return set(self._slots)
+
+    def mark(self) -> None:
+        """Take the present content of every container as known to both ends."""
+        for slot in self._slots.values():
+            if slot[1] is None:
+                slot[1] = _snapshot(slot[0])
+
+    def changed(self) -> list[int]:
+        """Labels of containers whose content is not what the other end knows."""
+        found = [label for label, slot in self._slots.items() if self._is_new(slot)]
+        for label in found:
+            self._slots[label][1] = None
+        return found
+
+    def forget(self, labels: Iterable[int]) -> None:
+        """Know these no more."""
+        for label in labels:
+            slot = self._slots.pop(label, None)
+            if slot is not None:
+                self._labels.pop(id(slot[0]), None)
+
+    def prune(self) -> list[int]:
+        """Forget what nobody on this end holds any more, and return its labels."""
+        if not self._slots:
+            return []
+        for slot in self._slots.values():
+            slot[1] = None
+        held = self._held()
+        gone = [label for label in self._slots if label not in held]
+        self.forget(gone)
+        return gone
+
+    def _is_new(self, slot: list[Any]) -> bool:
+        return slot[1] is not None and _differs(slot[1], _snapshot(slot[0]))
+
+    def _held(self) -> set[int]:
+        children = {label: self._children(slot[0]) for label, slot in self._slots.items()}
+        inner = collections.Counter(child for found in children.values() for child in found)
+        held = {label for label, slot in self._slots.items() if _references(slot) - inner[label] > _ALONE}
+        waiting = list(held)
+        while waiting:
+            new = [child for child in children[waiting.pop()] if child not in held]
+            held.update(new)
+            waiting.extend(new)
+        return held
+
+    def _children(self, container: Any) -> list[int]:
+        if _is_buffer(container):
+            return []
+        elements = _elements(container)
+        if ATOMS.issuperset(map(type, elements)):
+            return []
+        return [self._labels[id(element)] for element in elements if id(element) in self._labels]
+
+
+# -- codec -------------------------------------------------------------------------------------------------------
+
+
+def _flat(values: list[Any]) -> bool:
+    kinds = set(map(type, values))
+    if not kinds <= ATOMS:
+        return False
+    if int not in kinds:
+        return True
+    return kinds <= {int, float, bool} and -BIG < min(values) and max(values) < BIG
+
+
+BUILTIN_TYPES = {
+    name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and kind not in (type, super)
+}
+BUILTIN_EXCEPTIONS = {name: kind for name, kind in BUILTIN_TYPES.items() if issubclass(kind, BaseException)}
+DATES = {kind.__name__: kind for kind in (datetime.date, datetime.datetime, datetime.time, datetime.timedelta)}
+VIEWS = {"dict_keys": type({}.keys()), "dict_values": type({}.values()), "dict_items": type({}.items())}
+
+
+class Codec:
+    """Values to JSON nodes and back. `share` off makes every container a plain copy (no labels).
+
+    What is of no exact builtin type goes to `foreign` (a subclass says what becomes of it); what has an unknown tag
+    goes to `strange`.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.shared = Shared(first)
+        self.share = True
+
+    def foreign(self, value: Any) -> Any:
+        """A node for a value of another type."""
+        raise Malformed(f"a {type(value).__name__} does not cross")
+
+    def strange(self, node: list[Any]) -> Any:
+        """The value of a node with a tag that is not of the codec."""
+        raise Malformed(f"unknown tag {node[0]!r}")
+
+    def encode(self, value: Any) -> Any:
+        """The JSON node of a value."""
+        kind = type(value)
+        if kind is int:
+            return value if -BIG < value < BIG else ["i", hex(value)]
+        if kind in ATOMS:
+            return value
+        mutable = MUTABLE.get(kind)
+        if mutable is not None:
+            return self._encode_shared(value, *mutable)
+        pack = PACK.get(kind)
+        return pack(self, value) if pack else self._encode_other(value, kind)
+
+    def decode(self, node: Any) -> Any:
+        """The value of a node. Raises Malformed."""
+        if type(node) is not list:
+            if type(node) is dict:
+                raise Malformed("a bare object")
+            return node
+        try:
+            unpack = UNPACK.get(node[0])
+            return unpack(self, node) if unpack else self.strange(node)
+        except MISFITS as error:
+            raise Malformed(f"{type(error).__name__}: {error}"[:200]) from None
+
+    def content(self, container: Any) -> Any:
+        """What a known container holds now, for an update of the other end."""
+        tag, pack = MUTABLE.get(type(container)) or ("N", _array_content)
+        return [tag, pack(self, container)]
+
+    def update(self, label: int, node: Any) -> None:
+        """Give a known container the content that the other end has."""
+        try:
+            FILL[node[0]](self, self.shared.get(label), node[1])
+        except MISFITS as error:
+            raise Malformed(f"{type(error).__name__}: {error}"[:200]) from None
+
+    def encode_many(self, values: Iterable[Any]) -> list[Any]:
+        return [self.encode(value) for value in values]
+
+    def decode_many(self, nodes: Any) -> list[Any]:
+        if type(nodes) is not list:
+            raise Malformed("a list was expected")
+        return [self.decode(node) for node in nodes]
+
+    def register(self, container: Any, label: Any) -> Any:
+        if label:
+            if type(label) is not int or self.shared.label(container):
+                raise Malformed("a bad label")
+            self.shared.add(container, label)
+        return container
+
+    def _encode_shared(self, value: Any, tag: str, pack: Callable[[Codec, Any], Any]) -> Any:
+        if not self.share:
+            return [tag, 0, pack(self, value)]
+        label = self.shared.label(value)
+        if label:
+            return ["r", label]
+        label = self.shared.add(value)
+        return [tag, label, pack(self, value)]
+
+    def _encode_other(self, value: Any, kind: type) -> Any:
+        if kind is type and BUILTIN_TYPES.get(value.__name__) is value:
+            return ["B", value.__name__]
+        module = kind.__module__
+        if module == "numpy":
+            node = _pack_numpy(self, value)
+            if node is not None:
+                return node
+        return self.foreign(value)
+
+
+def _pack_list(codec: Codec, value: Any) -> Any:
+    items = list(value)
+    return [1, items] if _flat(items) else [0, codec.encode_many(items)]
+
+
+def _unpack_items(codec: Codec, node: Any) -> list[Any]:
+    flat, items = node
+    if flat:
+        if type(items) is not list or not ATOMS.issuperset(map(type, items)):
+            raise Malformed("a flat list that is not flat")
+        return items
+    return codec.decode_many(items)
+
+
+def _pack_dict(codec: Codec, value: Any) -> Any:
+    return [_pack_list(codec, value.keys()), _pack_list(codec, value.values())]
+
+
+def _fill_list(codec: Codec, container: Any, node: Any) -> None:
+    container[:] = _unpack_items(codec, node)
+
+
+def _fill_dict(codec: Codec, container: Any, node: Any) -> None:
+    keys, values = node
+    found = dict(zip(_unpack_items(codec, keys), _unpack_items(codec, values), strict=True))
+    container.clear()
+    container.update(found)
+
+
+def _fill_set(codec: Codec, container: Any, node: Any) -> None:
+    found = _unpack_items(codec, node)
+    container.clear()
+    container.update(found)
+
+
+def _fill_deque(codec: Codec, container: Any, node: Any) -> None:
+    items = _unpack_items(codec, node[1])
+    container.clear()
+    container.extend(items)
+
+
+def _fill_bytes(_codec: Codec, container: Any, node: Any) -> None:
+    container[:] = _bytes(node)
+
+
+def _fill_default(codec: Codec, container: Any, node: Any) -> None:
+    _fill_dict(codec, container, node[1])
+
+
+def _fill_array(_codec: Codec, container: Any, node: Any) -> None:
+    container[:] = array.array(container.typecode, _bytes(node[1]))
+
+
+def _fill_numpy(codec: Codec, container: Any, node: Any) -> None:
+    container[...] = _numpy_array(node)
+
+
+def _text(data: Any) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: Any) -> bytes:
+    return base64.b64decode(text)
+
+
+def _array_content(_codec: Codec, value: Any) -> Any:
+    return [value.dtype.str, list(value.shape), _text(value.tobytes())]
+
+
+def _numpy_array(node: Any) -> Any:
+    import numpy
+
+    dtype, shape, data = node
+    if not DTYPE.fullmatch(dtype):
+        raise Malformed("an array of a strange type")
+    return numpy.frombuffer(_bytes(data), numpy.dtype(dtype)).reshape([int(n) for n in shape]).copy()
+
+
+def _pack_numpy(codec: Codec, value: Any) -> Any:
+    import numpy
+
+    if not isinstance(value, (numpy.ndarray, numpy.generic)) or not DTYPE.fullmatch(value.dtype.str):
+        return None
+    if isinstance(value, numpy.generic):
+        return ["g", *_array_content(codec, numpy.asarray(value))]
+    if type(value) is not numpy.ndarray:
+        return None
+    return codec._encode_shared(value, "N", _array_content)
+
+
+MUTABLE: dict[type, tuple[str, Callable[[Codec, Any], Any]]] = {
+    list: ("l", _pack_list),
+    dict: ("d", _pack_dict),
+    set: ("s", _pack_list),
+    bytearray: ("y", lambda _codec, value: _text(value)),
+    collections.deque: ("q", lambda codec, value: [value.maxlen, _pack_list(codec, value)]),
+    collections.OrderedDict: ("od", _pack_dict),
+    collections.Counter: ("cd", _pack_dict),
+    collections.defaultdict: ("dd", lambda codec, value: [codec.encode(value.default_factory), _pack_dict(codec, value)]),
+    array.array: ("ar", lambda _codec, value: [value.typecode, _text(value.tobytes())]),
+}
+FILL: dict[str, Callable[[Codec, Any, Any], None]] = {
+    "l": _fill_list,
+    "d": _fill_dict,
+    "s": _fill_set,
+    "y": _fill_bytes,
+    "q": _fill_deque,
+    "od": _fill_dict,
+    "cd": _fill_dict,
+    "dd": _fill_default,
+    "ar": _fill_array,
+    "N": _fill_numpy,
+}
+PACK: dict[type, Callable[[Codec, Any], Any]] = {
+    tuple: lambda codec, value: ["t", _pack_list(codec, value)],
+    frozenset: lambda codec, value: ["z", _pack_list(codec, value)],
+    bytes: lambda _codec, value: ["b", _text(value)],
+    complex: lambda _codec, value: ["c", value.real, value.imag],
+    range: lambda codec, value: ["R", *codec.encode_many((value.start, value.stop, value.step))],
+    slice: lambda codec, value: ["/", *codec.encode_many((value.start, value.stop, value.step))],
+    type(...): lambda _codec, _value: ["e"],
+    type(NotImplemented): lambda _codec, _value: ["n"],
+    decimal.Decimal: lambda _codec, value: ["D", str(value)],
+    fractions.Fraction: lambda codec, value: ["F", *codec.encode_many((value.numerator, value.denominator))],
+    datetime.timedelta: lambda _codec, value: ["T", "timedelta", value.days, value.seconds, value.microseconds],
+    datetime.date: lambda _codec, value: ["T", "date", value.year, value.month, value.day],
+    datetime.datetime: lambda codec, value: _pack_moment(codec, value, "year month day hour minute second microsecond"),
+    datetime.time: lambda codec, value: _pack_moment(codec, value, "hour minute second microsecond"),
+    **{kind: (lambda codec, value: ["v", type(value).__name__, _pack_list(codec, value)]) for kind in VIEWS.values()},
+}
+
+
+def _pack_moment(codec: Codec, value: Any, fields: str) -> Any:
+    if value.tzinfo is not None:
+        return codec.foreign(value)
+    return ["T", type(value).__name__, *[getattr(value, field) for field in fields.split()]]
+
+
+def _shared(make: Callable[[Codec, Any], Any]) -> Callable[[Codec, Any], Any]:
+    """An unpacker that registers the empty container first: what it holds may hold it."""
+
+    def unpack(codec: Codec, node: Any) -> Any:
+        tag, label, content = node
+        container = codec.register(make(codec, content), label)
+        FILL[tag](codec, container, content)
+        return container
+
+    return unpack
+
+
+def _factory(codec: Codec, node: Any) -> Any:
+    factory = codec.decode(node[0])
+    return collections.defaultdict(factory if factory in BUILTIN_TYPES.values() else None)
+
+
+def _unpack_view(codec: Codec, node: Any) -> Any:
+    items = _unpack_items(codec, node[2])
+    if node[1] == "dict_values":
+        return dict(enumerate(items)).values()
+    return dict(items).items() if node[1] == "dict_items" else dict.fromkeys(items).keys()
+
+
+def _unpack_fraction(codec: Codec, node: Any) -> fractions.Fraction:
+    numerator, denominator = codec.decode_many(node[1:])
+    if type(numerator) is not int or type(denominator) is not int:
+        raise Malformed("a fraction of other things than integers")
+    return fractions.Fraction(numerator, denominator)
+
+
+def _unpack_array(codec: Codec, node: Any) -> Any:
+    found = _numpy_array(node[2])
+    return codec.register(found, node[1])
+
+
+UNPACK: dict[str, Callable[[Codec, Any], Any]] = {
+    "r": lambda codec, node: codec.shared.get(node[1]),
+    "i": lambda _codec, node: int(node[1], 16),
+    "l": _shared(lambda _codec, _content: []),
+    "d": _shared(lambda _codec, _content: {}),
+    "s": _shared(lambda _codec, _content: set()),
+    "y": _shared(lambda _codec, _content: bytearray()),
+    "q": _shared(lambda _codec, content: collections.deque(maxlen=content[0])),
+    "od": _shared(lambda _codec, _content: collections.OrderedDict()),
+    "cd": _shared(lambda _codec, _content: collections.Counter()),
+    "dd": _shared(_factory),
+    "ar": _shared(lambda _codec, content: array.array(content[0])),
+    "N": _unpack_array,
+    "g": lambda _codec, node: _numpy_array(node[1:])[()],
+    "t": lambda codec, node: tuple(_unpack_items(codec, node[1])),
+    "z": lambda codec, node: frozenset(_unpack_items(codec, node[1])),
+    "b": lambda _codec, node: _bytes(node[1]),
+    "c": lambda _codec, node: complex(float(node[1]), float(node[2])),
+    "R": lambda codec, node: range(*codec.decode_many(node[1:])),
+    "/": lambda codec, node: slice(*codec.decode_many(node[1:])),
+    "e": lambda _codec, _node: ...,
+    "n": lambda _codec, _node: NotImplemented,
+    "D": lambda _codec, node: decimal.Decimal(node[1]),
+    "F": _unpack_fraction,
+    "T": lambda _codec, node: DATES[node[1]](*[int(part) for part in node[2:]]),
+    "v": _unpack_view,
+    "B": lambda _codec, node: BUILTIN_TYPES[node[1]],
+}
+
+
+# -- conversation ------------------------------------------------------------------------------------------------
+
+
+class Peer(Codec):
+    """One end of a conversation: asks the other end, and answers it while it waits.
+
+    Subclasses give `answer(op, values)` for what the other end may ask, `pack_error` and `unpack_error` for what is
+    raised, and `printed`/`heard` for text that travels beside a message.
+    """
+
+    def __init__(self, channel: Channel, first: int) -> None:
+        super().__init__(first)
+        self.channel = channel
+
+    def answer(self, op: str, values: list[Any]) -> Any:
+        """What the other end asked for; what this raises is raised there."""
+        raise Malformed(f"nobody answers {op!r}")
+
+    def encode_found(self, value: Any) -> Any:
+        """The node of an answer."""
+        return self.encode(value)
+
+    def pack_error(self, error: BaseException) -> Any:
+        """A node for what was raised here."""
+        raise NotImplementedError
+
+    def unpack_error(self, node: Any) -> BaseException:
+        """What the other end raised."""
+        raise NotImplementedError
+
+    def printed(self) -> str:
+        """Text printed on this end since the last message."""
+        return ""
+
+    def heard(self, text: str) -> None:
+        """Text printed on the other end since its last message."""
+
+    def ask(self, op: str, *values: Any) -> Any:
+        """Let the other end do something; returns its value, or raises what it raised."""
+        changes = self._changes()
+        gone = self.shared.prune()
+        self._post(["?", op, changes, self.encode_many(values), self.printed()], gone)
+        return self._wait()
+
+    def serve(self) -> None:
+        """Wait for one question and answer it."""
+        kind, op, value = self._receive()
+        if kind != "?":
+            raise Malformed("an answer to nothing")
+        self._answer(op, value)
+
+    def _wait(self) -> Any:
+        while True:
+            kind, op, value = self._receive()
+            if kind == "=":
+                return value
+            if kind == "!":
+                raise value
+            self._answer(op, value)
+
+    def _answer(self, op: str, values: list[Any]) -> None:
+        body = self._reply(op, values)
+        values.clear()
+        self._send(body, self.shared.prune())
+
+    def _reply(self, op: str, values: list[Any]) -> str:
+        try:
+            kind, found = "=", self.answer(op, values)
+        except BaseException as error:
+            kind, found = "!", error
+        changes = self._changes()
+        node = self.encode_found(found) if kind == "=" else self.pack_error(found)
+        return dumps([kind, "", changes, node, self.printed()])
+
+    def _receive(self) -> tuple[str, str, Any]:
+        kind, op, changes, node, text, gone = _parse(self.channel.receive())
+        if text:
+            self.heard(text)
+        for label, content in changes:
+            self.update(label, content)
+        value = self._payload(kind, node)
+        self.shared.forget(gone)
+        self.shared.mark()
+        return kind, op, value
+
+    def _payload(self, kind: str, node: Any) -> Any:
+        if kind == "?":
+            return self.decode_many(node)
+        return self.decode(node) if kind == "=" else self.unpack_error(node)
+
+    def _changes(self) -> list[Any]:
+        return [[label, self.content(self.shared.get(label))] for label in self.shared.changed()]
+
+    def _post(self, message: list[Any], gone: list[int]) -> None:
+        self._send(dumps(message), gone)
+
+    def _send(self, body: str, gone: list[int]) -> None:
+        self.channel.send(f"{body}\n{dumps(gone)}".encode())
+        self.shared.mark()
+
+
+def _parse(frame: bytes) -> tuple[str, str, list[Any], Any, str, list[int]]:
+    """A message, with the type of every part looked at: the other end may be hostile."""
+    try:
+        body, dropped = frame.split(b"\n")
+        message, gone = json_loads(body), json_loads(dropped)
+        kind, op, changes, node, text = message
+    except (ValueError, RecursionError, TypeError) as error:
+        raise Malformed(f"not a message: {error}"[:200]) from None
+    kinds = [type(part) for part in (kind, op, changes, text, gone)]
+    if kinds != [str, str, list, str, list] or not all(type(change) is list and len(change) == 2 for change in changes):
+        raise Malformed("not a message")
+    if not all(type(label) is int for label in gone):
+        raise Malformed("a bad label")
+    return kind, op, changes, node, text, gone
