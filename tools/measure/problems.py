@@ -20,7 +20,7 @@ import json
 import math
 import pickletools
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from tools.errors import InvalidInput
+from tools.measure.evalplus import checks
 from tools.measure.imports import parse
 from tools.records import Case, Problem
 
@@ -188,16 +189,16 @@ def _rows(data: bytes, name: str) -> list[Row]:
     content = parse(data, name)
     if content.document is None:
         rows = [Row(where, values) for where, values in content.rows]
+    elif isinstance(content.document, list):
+        rows = [_row(f"{name}[{number}]", values) for number, values in enumerate(content.document)]
     else:
-        listed = content.document if isinstance(content.document, list) else [content.document]
-        rows = [_row(name, number, values) for number, values in enumerate(listed)]
+        rows = [_row(f"{name}:1", content.document)]
     if not rows:
         raise InvalidInput("holds no problem", "at least one", where=name)
     return rows
 
 
-def _row(name: str, number: int, values: Any) -> Row:
-    where = f"{name}[{number}]"
+def _row(where: str, values: Any) -> Row:
     if not isinstance(values, dict):
         raise InvalidInput(f"is {values!r}"[:80], "an object with a problem", where=where)
     return Row(where, values)
@@ -218,12 +219,11 @@ def _format(row: Row, form: str | None) -> Format:
 
 
 def _problem(row: Row, reader: Format) -> Problem:
-    fields = _told(row) | reader.read(row)
     try:
-        problem = Problem(**fields)
+        problem = Problem(**_told(row) | reader.read(row))
     except ValidationError as error:
         first = error.errors()[0]
-        seen = f"{fields['id']}: {'.'.join(map(str, first['loc']))} {first['msg']}".replace("  ", " ")
+        seen = f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
         raise InvalidInput(seen, f"a {reader.name} problem", where=row.where) from error
     _refuse_foreign_entry_point(problem, row)
     return problem
@@ -295,25 +295,25 @@ def _parses(source: str) -> bool:
 @problem_format("evalplus", "task_id prompt", "base_input plus_input")
 def evalplus(row: Row) -> dict[str, Any]:
     """HumanEval+ and MBPP+: inputs only; what should come back is what the reference gives."""
-    cases = [_call(args, row) for key in ("base_input", "plus_input") for args in row.items(key)]
-    if not cases:
+    inputs = [_arguments(args, row) for key in ("base_input", "plus_input") for args in row.items(key)]
+    if not inputs:
         raise row.no_tests("base_input", "plus_input")
-    reference = row.text("prompt") + row.text("canonical_solution")
-    return {
+    fields: dict[str, Any] = {
         "id": row.name("task_id"),
         "prompt": row.text("prompt"),
         "entry_point": row.text("entry_point"),
         "preamble": row.text("prompt"),
-        "cases": cases,
         "tolerance": _tolerance(row) or FLOAT_TOLERANCE,
-        "reference": reference,
+        "reference": row.text("prompt") + row.text("canonical_solution"),
     }
+    found = checks(fields["id"], fields["entry_point"], inputs, fields["reference"], fields["tolerance"])
+    return fields | ({"checks": found} if found else {"cases": [Case(args=tuple(args)) for args in inputs]})
 
 
-def _call(args: Any, row: Row) -> Case:
+def _arguments(args: Any, row: Row) -> list[Any]:
     if not isinstance(args, list):
         raise InvalidInput(f"an input is {args!r}"[:120], "a list of arguments", where=row.where)
-    return Case(args=tuple(args))
+    return args
 
 
 def _tolerance(row: Row) -> float:
@@ -545,7 +545,7 @@ def _apps_calls(inputs: list[Any], outputs: list[Any], row: Row) -> list[Case]:
     """Where every output is a list of one, the list is packing."""
     packed = all(isinstance(output, list) and len(output) == 1 for output in outputs)
     return [
-        _call(args, row).model_copy(update={"expected": output[0] if packed else output})
+        Case(args=tuple(_arguments(args, row)), expected=output[0] if packed else output)
         for args, output in zip(inputs, outputs, strict=True)
     ]
 
@@ -560,10 +560,11 @@ def _solution(row: Row, entry: str) -> str | None:
 @problem_format("own", "id", "prompt tests")
 def own(row: Row) -> dict[str, Any]:
     """The product's own: tests are source, a list of asserts, or objects with args (or stdin) and expected."""
-    kind = row.text("kind", "function" if row.values.get("entry_point") else "stdin")
     tests = row.values.get("tests")
     if not tests or not isinstance(tests, str | list) or (isinstance(tests, str) and not tests.strip()):
         raise row.no_tests("tests")
+    objects = isinstance(tests, list) and all(isinstance(test, dict) for test in tests)
+    kind = row.text("kind", "stdin" if objects and not row.values.get("entry_point") else "function")
     fields = {
         "id": row.name("id"),
         "prompt": row.text("prompt"),
@@ -573,8 +574,10 @@ def own(row: Row) -> dict[str, Any]:
         "tolerance": _tolerance(row),
         "reference": row.text("reference", "") or None,
     }
-    if isinstance(tests, list) and all(isinstance(test, dict) for test in tests):
+    if objects:
         return fields | {"cases": [_own_case(test, kind, row) for test in tests]}
+    if kind == "stdin":
+        raise row.refusal("tests", "objects with stdin and expected")
     return fields | {"checks": _own_checks("\n".join(row.lines("tests")) if isinstance(tests, list) else tests, row)}
 
 
@@ -593,13 +596,4 @@ def _own_case(test: dict[str, Any], kind: str, row: Row) -> Case:
         return _run(test.get("stdin", test.get("input")), expected, row)
     if expected is None and not row.values.get("reference"):
         raise InvalidInput("a case expects nothing, and no reference says what", "expected", where=row.where)
-    return _call(test.get("args", test.get("input")), row).model_copy(update={"expected": expected})
-
-
-def canonical(problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
-    """Problems as rows of the product's own format, whatever format they came in."""
-    for problem in problems:
-        row = problem.model_dump(exclude_defaults=True)
-        cases = row.pop("cases", None)
-        checks = row.pop("checks", None)
-        yield {**row, "kind": problem.kind, "tests": checks if cases is None else list(cases)}
+    return Case(args=tuple(_arguments(test.get("args", test.get("input")), row)), expected=expected)
