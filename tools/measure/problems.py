@@ -557,13 +557,13 @@ def _solution(row: Row, entry: str) -> str | None:
     return next((text for text in texts if _parses(text) and (not entry or entry in _bound(ast.parse(text)))), None)
 
 
-@problem_format("own", "id", "prompt tests")
+@problem_format("own", "prompt", "id tests")
 def own(row: Row) -> dict[str, Any]:
     """The product's own: tests are source, a list of asserts, or objects with args (or stdin) and expected."""
     tests = row.values.get("tests")
     if not tests or not isinstance(tests, str | list) or (isinstance(tests, str) and not tests.strip()):
         raise row.no_tests("tests")
-    objects = isinstance(tests, list) and all(isinstance(test, dict) for test in tests)
+    objects = [test for test in tests if isinstance(test, dict)]
     kind = row.text("kind", "stdin" if objects and not row.values.get("entry_point") else "function")
     fields = {
         "id": row.name("id"),
@@ -574,8 +574,8 @@ def own(row: Row) -> dict[str, Any]:
         "tolerance": _tolerance(row),
         "reference": row.text("reference", "") or None,
     }
-    if objects:
-        return fields | {"cases": [_own_case(test, kind, row) for test in tests]}
+    if len(objects) == len(tests):
+        return fields | {"cases": [_own_case(test, kind, row) for test in objects]}
     if kind == "stdin":
         raise row.refusal("tests", "objects with stdin and expected")
     return fields | {"checks": _own_checks("\n".join(row.lines("tests")) if isinstance(tests, list) else tests, row)}
