@@ -68,11 +68,16 @@ def test_a_running_job_is_not_started_twice(tmp_path: Path) -> None:
         job.resume()
 
 
-def test_jobs_of_one_name_are_numbered_and_listed_newest_first(tmp_path: Path) -> None:
-    first, second = (jobs.start(tmp_path, "table", ["passk", "nowhere.jsonl"]) for _ in range(2))
-    assert [job.id for job in jobs.jobs(tmp_path)] == ["table-2", "table-1"]
+def test_the_same_id_again_starts_nothing(tmp_path: Path) -> None:
+    first = jobs.start(tmp_path, "table", ["passk", "nowhere.jsonl"])
     assert first.wait(60)
-    assert second.wait(60)
+    assert jobs.start(tmp_path, "table", ["passk", "elsewhere.jsonl"]).told == first.told
+
+
+def test_jobs_are_listed_newest_first(tmp_path: Path) -> None:
+    started = [jobs.start(tmp_path, id, ["passk", "nowhere.jsonl"]) for id in ("b", "a")]
+    assert [job.id for job in jobs.jobs(tmp_path)] == ["a", "b"]
+    assert all(job.wait(60) for job in started)
 
 
 def test_rate_and_time_left_are_of_this_run_alone() -> None:

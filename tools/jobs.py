@@ -148,10 +148,12 @@ class Job:
         _launch(self.folder, told["argv"], Path(told["cwd"]))
 
 
-def start(home: Path, name: str, argv: Sequence[str]) -> Job:
-    """Start `strategist ARGV` as a job of its own process group; returns at once."""
-    folder = _fresh(home / "jobs", name)
-    _launch(folder, list(argv), Path.cwd())
+def start(home: Path, id: str, argv: Sequence[str]) -> Job:
+    """Start `strategist ARGV` as a job of its own process group; returns at once. The same id again starts nothing."""
+    folder = home / "jobs" / id
+    if not (folder / "job.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _launch(folder, list(argv), Path.cwd())
     return Job(folder)
 
 
@@ -159,18 +161,6 @@ def jobs(home: Path) -> list[Job]:
     """All jobs, the newest first."""
     found = [Job(path.parent) for path in (home / "jobs").glob("*/job.json")]
     return sorted(found, key=lambda job: float(job.told["started"]), reverse=True)
-
-
-def _fresh(home: Path, name: str) -> Path:
-    home.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        try:
-            (folder := home / f"{name}-{number}").mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
 
 
 def _launch(folder: Path, argv: list[str], cwd: Path) -> None:
