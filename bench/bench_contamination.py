@@ -257,7 +257,7 @@ def renamed(text: str, rng: random.Random) -> str | None:
     heads = re.findall(r"def (\w+)\(([^)]*)\)", text)
     if not heads:
         return None
-    names = [name for head, listed in heads for name in (head, *re.findall(r"(\w+)(?=\s*[:,=]|$|\s*\))", listed))]
+    names = [name for head, listed in heads for name in (head, *re.findall(r"(?:^|,)\s*(\w+)\s*(?=[:,=]|$)", listed))]
     fresh = rng.sample(NAMES, min(len(NAMES), len(names)))
     for name, new in zip(dict.fromkeys(n for n in names if len(n) > 1), fresh, strict=False):
         text = re.sub(rf"\b{name}\b", new, text)

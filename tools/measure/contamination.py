@@ -3,10 +3,11 @@
 Two texts block each other when they are equal after normalisation (`exact`), when their sets of telling words reach a
 Jaccard similarity of `NEAR` (`near`: MinHash finds the candidates, the true sets decide), or when one holds most of the
 other word for word (`contained`). They are flagged, not blocked, when they share a long run of words (`ngram`), or when
-they would be near but disagree in a decisive word such as even and odd (`sibling`: two tasks of one template). An
-evaluation problem is looked for by its prompt, its starter code, its reference solution and its tests.
+they would be near but disagree in a decisive word such as even and odd, or are too short to tell a rewording from
+another task of their template (`sibling`). An evaluation problem is looked for by its prompt, its starter code, its
+reference solution and its tests.
 
-The evaluation is indexed in memory; the pool is an iterator of any length. Nothing depends on the order of either.
+The evaluation is indexed in memory; the pool is an iterator of any length. No finding depends on the order of either.
 
 What it cannot see: a paraphrase that changes more than about a quarter of the telling words, another natural language,
 a reference with renamed variables inside a longer text. An empty log means "not found by this", never "clean".
@@ -19,11 +20,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from itertools import islice
 from typing import Literal
 
@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.errors import AntiPattern, InvalidInput
+from tools.measure.contamination_words import GROUPS, SIGNATURE, bound_names, stem, telling, words
 from tools.records import Count, Fraction, Pattern, Problem, Record
 from tools.store import canonical
 
@@ -45,76 +46,44 @@ KINDS: tuple[Kind, ...] = (*BLOCKING, "sibling", "ngram")
 
 # telling words are few and carry the task: at .6 a quarter of them may be replaced, (n - n/4) / (n + n/4)
 NEAR = 0.6
-# fewer shared telling words are a topic ("sum of a list"), not a task; equal sets need two
-NEAR_WORDS = 3
+# with fewer shared telling words a word may be the task: then this share of them, and of all words, must agree,
+# and one that says next to nothing must say the same in the same order
+FEW, NEAR_FEW, VERY_FEW = 8, 0.75, 4
+# the least a short prompt must say to be near anything, or to be looked for inside longer ones
+SHORT_WORDS, SHORT_TELLING = 2, 2
+# from so many on, short prompts that are not near are worth a look
+SIBLING_WORDS = 5
 # share of the shorter text's runs that must be found; the rest is a wrapper, a typo or a renamed name
 CONTAINED = 0.8
 # a sentence and a half: statements of one genre share shorter runs by chance (the length GPT-3 used)
 NGRAM_WORDS = 13
 # a run with fewer different telling words is input and output phrasing
 NGRAM_TELLING = 4
-# a pool prompt shorter than the problem it is part of must hold this many of its runs: two sentences, not one
+# shared runs from which a piece of a text, or a piece of code, counts as contained: two sentences, not one
 CONTAINED_RUNS = 8
 # the shortest whole prompt that is looked for inside longer ones; below it, everything contains everything
 SHORTEST = 6
 # a run of this many words in so many texts of one file is that file's boilerplate: learned, then ignored
-BOILERPLATE_WORDS, BOILERPLATE_SHARE, BOILERPLATE_TEXTS = 8, 0.1, 5
+BOILERPLATE_WORDS, BOILERPLATE_SHARE, BOILERPLATE_TEXTS = 8, 0.2, 5
 # a shared 13-word run that more texts of the evaluation carry is their genre
 GENRE_SHARE = 0.02
 # 40 bands of 3: a pair at .6 is missed once in 17,000, one at .1 is looked at once in 25
 BANDS, ROWS = 40, 3
 # pairs that the log keeps, worst first; the counts are of all
 LOGGED = 1000
-# characters read of one text, and of one shared passage in the log
-MAX_TEXT, MAX_SHARED = 200_000, 300
+# characters read of one text; words and characters of one shared passage in the log
+MAX_TEXT, MAX_RUN, MAX_SHARED = 200_000, 64, 300
+# boilerplate that the record quotes, longest first
+QUOTED = 20
 BATCH = 512
-
-# function words and the phrasing of coding tasks: they say that something is asked, not what
-COMMON = """a about above according after again all also am an and any approach are as assert assume at be because been before
-being both but by can case cases code coding come complete comply consider constraint could def describe described
-description do doc does doctest done e each either else etc ever every example examples exercise explain explanation
-false few fill following follow for format found from function g given gives giving had has have having he hello help
-helper here hi how i if implement implementation import in input inputs instead into is it its itself just kindly
-know language len let like line lines made main make makes many may me method might module modulo more most must my
-name named need no none note now of off on once one only or other our output outputs over pass per please possible
-print printed prints problem program provide python question range read reads reply require required respond response
-result return returned returning returns said satisfy say see self should show simple single snippet so solution
-solve solved some standard statement stdin stdout still such take takes task test tests than that the their them then
-there these they this those through to true typing under up use used user using variable very want was way we well
-were what when where whether which while who will with within without would write wrote yet you your answer body
-called calculate check compute create define denote desired determine evaluate find get give guaranteed identify
-ignore obtain perform produce raise tell valid verify work yield space separated"""
-
-# calls of these say what happens; any other called name is a name
-BUILTINS = "len range sum max min sorted reversed abs int str float list dict set tuple print map"
-
-# words that mean the same in a coding task, the first stands for all
-SAME = """sum total add addition summation summing|product multiply multiplication|average mean|difference subtract
-maximum max largest biggest greatest highest|minimum min smallest least lowest|longest|shortest|count tally occurrence
-list array sequence vector series|number integer int value|string str text|character char letter
-dictionary dict hashmap mapping map|element item entry member|index position location|length size
-remove delete drop eliminate discard strip erase|duplicate repeated repeat|distinct unique different
-reverse invert reversed backward|contain include hold|pair couple|sort order arrange
-ascending increasing|descending decreasing|first initial leading|last final trailing|start begin beginning front
-end ending finish|greater larger bigger exceed exceeding|less smaller fewer below|equal same identical
-matrix grid|node vertex|consecutive contiguous adjacent neighbouring neighboring successive|empty blank
-swap exchange|combine merge join concatenate|split partition|upper uppercase capital|lower lowercase
-convert transform turn change|replace substitute|keep retain preserve|word token|divisor factor
-multiple divisible|even|odd|consist comprise|choose select pick|whole entire|appear occur|precisely exactly"""
-
-# words that tell apart two tasks of one template, by the names above
-OPPOSED = """sum product average median mode difference maximum minimum count|even odd prime|pair triple|two three four five|ascending descending
-first last|greater less|longest shortest|upper lower|vowel consonant|prefix suffix|row column diagonal|left right
-positive negative|square cube|union intersection|area perimeter volume circumference|circle rectangle triangle
-sphere cylinder cone|encode decode|encrypt decrypt|binary decimal hexadecimal octal|inorder preorder postorder
-insert remove|push pop|celsius fahrenheit kelvin|rows columns|palindrome anagram|distinct duplicate|< >|<= >=|+ * %"""
 
 
 class Settings(Record):
-    """Everything the answer depends on beside the texts; recorded with it."""
+    """What the answer depends on beside the texts; version stands for the word lists and the lesser numbers above."""
 
     near: Fraction = NEAR
-    near_words: Count = NEAR_WORDS
+    near_few: Fraction = NEAR_FEW
+    few: Count = FEW
     contained: Fraction = CONTAINED
     ngram_words: Count = NGRAM_WORDS
     ngram_telling: Count = NGRAM_TELLING
@@ -128,7 +97,7 @@ class Pair(Record):
     """Two texts that have something in common.
 
     similarity: 1 for exact, Jaccard of telling words for near and sibling, share of the shorter text's runs for
-    contained and ngram. shared: the longest run of normalised words that both have, clipped.
+    contained and ngram. shared: the longest run of normalised words that both have, of at most `MAX_RUN`, clipped.
     """
 
     evaluation: str
@@ -144,7 +113,7 @@ class Overlap(Record):
 
     exact, near, contained, flagged count evaluation problems, each under its worst kind; blocked_pool counts pool
     prompts. pairs: at most `LOGGED`, worst first; pairs_found counts all. sha256: over id and text of every item in
-    the order given. boilerplate: runs of words that the evaluation repeats, and that therefore count for nothing.
+    the order given. boilerplate: the longest runs of words that the evaluation repeats, and that count for nothing.
     """
 
     evaluation: Count
@@ -171,119 +140,22 @@ class Overlap(Record):
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
-_MARKUP = re.compile(
-    r"(?m)^[ \t]*(?:[-*+>#]+[ \t]+)+"  # bullets, quotes, headings, doctest prompts
-    r"|`{3,}\w*"  # fences with their language
-    r"|</?(?:p|b|i|em|strong|code|pre|sub|sup|br|ul|ol|li|div|span|tt)(?:\s+[a-z-]+=\"[^\"]*\")*\s*/?>"
-    r"|(?<=\S)[ \t]+#[ \t][^\n]*"  # a comment behind code
-    r"|[-=]>"  # arrows of annotations
-)
-_OPERATOR = r"<=|>=|!=|[+*%<>]"
-_TOKEN = re.compile(
-    rf"[^\W_](?:\w*[^\W_])?|(?<=[^\W_])(?:{_OPERATOR})(?=[^\W_])|(?<=[^\W_)\]] )(?:{_OPERATOR})(?= [^\W_(\[])"
-)
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]+")
-_COMPARISONS = str.maketrans({"≤": "<=", "≥": ">=", "≠": "!="})
-
-
-def words(text: str) -> list[str]:
-    """The words and operators of a text, without case, punctuation, markdown and comment marks; identifiers stay.
-
-    Scripts without spaces come as overlapping pairs of characters.
-    """
-    if not text.isascii():
-        text = _folded(text)
-    found = _TOKEN.findall(" ".join(_MARKUP.sub(" ", text.casefold()).split()))
-    return found if text.isascii() else [piece for word in found for piece in _spaced(word)]
-
-
-def normalise(text: str) -> str:
-    """A text as `exact` compares it: its words, one space between. Doing it twice changes nothing."""
-    return " ".join(words(text))
-
-
-def _folded(text: str) -> str:
-    """NFKC and case folded until neither changes anything: each can undo the other."""
-    text = text.translate(_COMPARISONS)
-    while (again := unicodedata.normalize("NFKC", text.casefold())) != text:
-        text = again
-    return text
-
-
-def _spaced(word: str) -> Iterator[str]:
-    """A word; a run of characters that are written without spaces as its overlapping pairs."""
-    end = 0
-    for run in _UNSPACED.finditer(word):
-        yield from (piece for piece in (word[end : run.start()],) if piece)
-        yield from (run[0][i : i + 2] for i in range(max(1, len(run[0]) - 1)))
-        end = run.end()
-    yield from (piece for piece in (word[end:],) if piece)
-
-
-_BOUND = re.compile(
-    r"\b(?:def|lambda)[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)"  # names that code introduces
-    r"|^[ \t]*(\w+(?:[ \t]*,[ \t]*\w+)*)[ \t]*(?:=(?!=)|:[ \t]*\w+[ \t]*=)"
-    r"|\bfor[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)[ \t]+in\b[^\n]*[:\]]"
-    r"|(?<![\w.])([a-z]\w*)\((?!e?s\))"  # a function named by its call, unless a plural(s)
-    r"|(?<!`)`(\w+)`(?!`)",  # and what prose puts in code marks
-    re.MULTILINE,
-)
-_PARAMETERS = re.compile(r"\bdef[ \t]+\w+[ \t]*\(([^)]*)\)")
-_BUILTINS = frozenset(BUILTINS.split())
-
-
-def _bound(text: str) -> set[str]:
-    """Names that the text itself introduces (functions, parameters, variables): another name would be the same task."""
-    if not any(mark in text for mark in "(=`"):
-        return set()
-    lowered = text.casefold()
-    names = {name.strip() for groups in _BOUND.findall(lowered) for group in groups for name in group.split(",")}
-    for listed in _PARAMETERS.findall(lowered):
-        names.update(re.split(r"[:=]", name)[0].strip(" *\n\t") for name in listed.split(","))
-    return {name.strip("_") for name in names} - _BUILTINS
-
-
-def _stem(word: str) -> str:
-    """A word without its ending, crudely: removes, removed, removing and remove become remov."""
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith(("ss", "us", "is")):
-            word = word[: -len(ending)]
-            return word[:-1] if ending in ("ing", "ed") and word[-1] == word[-2] and word[-1] not in "ls" else word
-    return word
-
-
-_CLASSES = [line.split() for line in SAME.replace("\n", "|").split("|")]
-_NAMED = {_stem(word): _stem(names[0]) for names in _CLASSES for word in names}
-_GROUPS = [frozenset(_NAMED.get(_stem(w), _stem(w)) for w in g.split()) for g in OPPOSED.replace("\n", "|").split("|")]
-_DECISIVE = frozenset().union(*_GROUPS)
-_COMMON = frozenset(COMMON.split())
-
-
-def _telling(word: str) -> tuple[str, ...]:
-    """What a word says about the task: stems of its parts, synonyms as one; nothing for common words, letters, numbers."""
-    parts = word.split("_") if "_" in word else (word,)
-    stems = (_NAMED.get(_stem(part), _stem(part)) for part in parts if part not in _COMMON)
-    return tuple(
-        stem for stem in stems if stem in _DECISIVE or not (stem.isdigit() or (len(stem) == 1 and stem.isascii()))
-    )
-
 
 def _hash(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-_OPPOSED_HASHES = [frozenset(map(_hash, group)) for group in _GROUPS]
+_OPPOSED_HASHES = [frozenset(map(_hash, group)) for group in GROUPS]
 _OPPOSED_WORDS = frozenset().union(*_OPPOSED_HASHES)
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """What is known of a word once and for all texts."""
+    """A word's hash, the hashes of what it tells of a task, and of what it says at all."""
 
     hash: int
-    features: tuple[int, ...]
+    telling: tuple[int, ...]
+    said: tuple[int, ...]
 
 
 class _Vocabulary(dict[str, _Word]):
@@ -292,7 +164,9 @@ class _Vocabulary(dict[str, _Word]):
     def __missing__(self, word: str) -> _Word:
         if len(self) >= 200_000:
             self.clear()
-        found = self[word] = _Word(_hash(word), tuple(map(_hash, _telling(word))))
+        told = tuple(map(_hash, telling(word)))
+        plain = () if word.isdigit() or len(word) == 1 else (_hash(stem(word)),)
+        found = self[word] = _Word(_hash(word), told, told or plain)
         return found
 
 
@@ -305,8 +179,13 @@ class _Text:
 
     id: str
     part: Part
+    raw: str
     words: list[str]
     bound: set[str]
+
+
+def _read(id_: str, part: Part, text: str) -> _Text:
+    return _Text(id_, part, text, words(text), bound_names(text))
 
 
 def _parts(item: Item) -> dict[Part, str]:
@@ -314,14 +193,12 @@ def _parts(item: Item) -> dict[Part, str]:
     if not isinstance(item, Problem):
         return {"prompt": item[1]}
     cases = (canonical([*case.args, case.stdin or "", case.expected]) for case in item.cases)
-    tests = "\n".join((item.checks, *cases))
-    parts: dict[Part, str] = {
-        "prompt": item.prompt,
+    rest: dict[Part, str] = {
         "starter": item.preamble,
         "reference": item.reference or "",
-        "tests": tests,
+        "tests": "\n".join((item.checks, *cases)),
     }
-    return {part: text for part, text in parts.items() if text.strip()}
+    return {"prompt": item.prompt, **{part: text for part, text in rest.items() if text.strip()}}
 
 
 def _checked(item: object, where: str) -> tuple[str, dict[Part, str]]:
@@ -361,7 +238,7 @@ class _Side:
             for part, text in found.items():
                 if parts is None or part in parts:
                     self.clipped += len(text) > MAX_TEXT
-                    read = _Text(id_, part, words(text[:MAX_TEXT]), _bound(text[:MAX_TEXT]))
+                    read = _read(id_, part, text[:MAX_TEXT])
                     self.blank += not read.words
                     yield read
 
@@ -386,6 +263,12 @@ def _runs(hashes: Hashes, length: int) -> Hashes:
     return found
 
 
+def _once(hashes: Hashes, owners: Numbers) -> tuple[Hashes, Numbers]:
+    """Each couple of hash and owner once."""
+    _, first = np.unique(hashes ^ (owners.astype(np.uint64) * _ODD), return_index=True)
+    return hashes[first], owners[first]
+
+
 def _multipliers() -> tuple[Hashes, Hashes]:
     draws = np.random.default_rng(0).integers(0, 2**64, (2, BANDS * ROWS), np.uint64)
     return draws[0] | np.uint64(1), draws[1]
@@ -396,14 +279,15 @@ def _bands(features: Hashes, starts: Numbers) -> Hashes:
 
     Returns shape (sets, BANDS). Two sets share a key with probability J^ROWS, J their Jaccard similarity.
     """
-    signs = np.empty((len(starts) - 1, BANDS * ROWS), np.uint64)
+    signs: Hashes = np.empty((len(starts) - 1, BANDS * ROWS), np.uint64)
     for number, (factor, shift) in enumerate(zip(*_multipliers(), strict=True)):
         mixed = features * factor + shift
         signs[:, number] = np.minimum.reduceat(mixed ^ (mixed >> np.uint64(32)), starts[:-1])
-    keys = np.zeros((len(signs), BANDS), np.uint64)
+    keys: Hashes = np.zeros((len(signs), BANDS), np.uint64)
     for row in range(ROWS):
         keys = (keys ^ signs[:, row::ROWS]) * _ODD
-    return keys + np.arange(BANDS, dtype=np.uint64)
+    keys += np.arange(BANDS, dtype=np.uint64)
+    return keys
 
 
 @dataclass(frozen=True)
@@ -420,12 +304,10 @@ class _Postings:
 
     def find(self, wanted: Hashes) -> Iterator[tuple[int, int]]:
         """(position in wanted, owner) for every key that is here."""
-        first = np.searchsorted(self.keys, wanted)
-        hits = np.flatnonzero(self.keys[np.minimum(first, len(self.keys) - 1)] == wanted) if len(self.keys) else []
-        for hit in hits:
-            last = np.searchsorted(self.keys, wanted[hit], "right")
-            for owner in self.owners[first[hit] : last].tolist():
-                yield int(hit), owner
+        first, last = (np.searchsorted(self.keys, wanted, side) for side in ("left", "right"))
+        for hit in np.flatnonzero(last > first).tolist():
+            for owner in self.owners[first[hit] : last[hit]].tolist():
+                yield hit, owner
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -438,7 +320,7 @@ class _Batch:
         self.texts = texts
         looked_up = [[known[word] for word in text.words] for text in texts]
         self.hashes, self.starts = _ragged([[word.hash for word in row] for row in looked_up])
-        self.telling, _ = _ragged([[word.features[0] if word.features else 0 for word in row] for row in looked_up])
+        self.telling, _ = _ragged([[word.telling[0] if word.telling else 0 for word in row] for row in looked_up])
         self.owners = np.repeat(np.arange(len(texts)), np.diff(self.starts))
         self.covered = self._covered(boilerplate)
         self.features = [self._features(i, row) for i, row in enumerate(looked_up)]
@@ -465,8 +347,7 @@ class _Batch:
         """Hash and owner of the different runs of each text that say something."""
         hashes, first = self.runs(length)
         kept = self.telling_in(first, length) >= least
-        pairs = np.unique(np.stack([self.owners[first[kept]].astype(np.uint64), hashes[kept]]), axis=1)
-        return pairs[1], pairs[0].astype(np.int64)
+        return _once(hashes[kept], self.owners[first[kept]])
 
     def _covered(self, boilerplate: Hashes) -> npt.NDArray[np.bool_]:
         covered = np.zeros(len(self.hashes), np.bool_)
@@ -482,8 +363,8 @@ class _Batch:
         start, text = self.starts[number], self.texts[number]
         found: set[int] = set()
         for word, name, covered in zip(row, text.words, self.covered[start : start + len(row)].tolist(), strict=True):
-            if word.features and name not in text.bound:
-                found.update(said for said in word.features if not covered or said in _OPPOSED_WORDS)
+            if word.telling and name not in text.bound:
+                found.update(said for said in word.telling if not covered or said in _OPPOSED_WORDS)
         return sorted(found)
 
 
@@ -499,36 +380,41 @@ class _Index:
         self.features, self.starts = _ragged(batch.features)
         self.equal: dict[int, list[int]] = {}
         for number, text in enumerate(self.texts):
-            self.equal.setdefault(_hash(" ".join(text.words)), []).append(number)
+            if text.part != "starter":
+                self.equal.setdefault(_hash(" ".join(text.words)), []).append(number)
         self.bands = _near_postings(batch)
-        self.totals, self.runs = _run_postings(batch, max(BOILERPLATE_TEXTS, int(GENRE_SHARE * side.count)))
+        self.runs = _run_postings(batch, max(BOILERPLATE_TEXTS, int(GENRE_SHARE * side.count)))
 
     def matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, _Text, Kind, float]]:
         """(number of a text here, the text there, kind, similarity), the worst kind of each couple."""
         batch = _Batch(texts, self.known, self.boilerplate)
         found: dict[tuple[int, int], tuple[Kind, float]] = {}
-        for finder in (self._runs_of, self._near_of, self._exact_of):  # worse ones replace
+        for finder in (self._exact_of, self._near_of, self._runs_of):
             for there, here, kind, similarity in finder(batch):
-                if kind in BLOCKING or (there, here) not in found:
-                    found[there, here] = (kind, similarity)
+                known = found.setdefault((there, here), (kind, similarity))
+                found[there, here] = min(known, (kind, similarity), key=lambda said: KINDS.index(said[0]))
         for (there, here), (kind, similarity) in sorted(found.items()):
             yield here, texts[there], kind, similarity
 
     def _learned(self, items: int) -> tuple[Hashes, tuple[str, ...]]:
-        """Runs that so many texts of this side have, and the longest stretches they make."""
+        """Runs that many texts of this side have, and the longest stretches they make."""
         batch = _Batch(self.texts, self.known, np.empty(0, np.uint64))
         hashes, first = batch.runs(BOILERPLATE_WORDS)
-        pairs = np.unique(np.stack([hashes, batch.owners[first].astype(np.uint64)]), axis=1)
-        values, counts = np.unique(pairs[0], return_counts=True)
+        values, counts = np.unique(_once(hashes, batch.owners[first])[0], return_counts=True)
         often = values[counts >= max(BOILERPLATE_TEXTS, BOILERPLATE_SHARE * items)]
         return often, self._phrases(often, hashes, first)
 
     def _phrases(self, often: Hashes, hashes: Hashes, first: Numbers) -> tuple[str, ...]:
-        """The words of learned runs, each stretch of a text once, in the order of the alphabet."""
+        """The words of learned runs in one piece, longest first, none that is part of another."""
         flat = [word for text in self.texts for word in text.words] if len(often) else []
         hits = first[np.isin(hashes, often)]
         stretches = np.split(hits, np.flatnonzero(np.diff(hits) > 1) + 1) if len(hits) else []
-        return tuple(sorted({" ".join(flat[run[0] : run[-1] + BOILERPLATE_WORDS]) for run in stretches}))
+        spoken = {" ".join(flat[run[0] : run[-1] + BOILERPLATE_WORDS]) for run in stretches}
+        kept: list[str] = []
+        for phrase in sorted(spoken, key=lambda said: (-len(said), said)):
+            if len(kept) < QUOTED and not any(phrase in longer for longer in kept):
+                kept.append(phrase)
+        return tuple(kept)
 
     def _exact_of(self, batch: _Batch) -> Iterator[tuple[int, int, Kind, float]]:
         for there, text in enumerate(batch.texts):
@@ -541,76 +427,140 @@ class _Index:
             return
         keys = _bands(*_ragged([batch.features[number] for number in full])).ravel()
         for there, here in sorted({(full[hit // BANDS], here) for hit, here in self.bands.find(keys)}):
-            one, other = set(batch.features[there]), set(self.features[slice(*self.starts[here : here + 2])].tolist())
-            if kind := _near_kind(one, other):
-                yield there, here, kind, _jaccard(one, other)
+            telling = set(self.features[slice(*self.starts[here : here + 2])].tolist())
+            if kind := self._likeness(batch.texts[there], set(batch.features[there]), self.texts[here], telling):
+                yield there, here, *kind
+
+    def _likeness(self, one: _Text, first: set[int], other: _Text, second: set[int]) -> tuple[Kind, float] | None:
+        """Whether two texts are near by their telling words, leaving out what either uses as a name of its own."""
+        names = self._names(one) | self._names(other)
+        first, second = first - names, second - names
+        shared, alike = len(first & second), _jaccard(first, second)
+        if alike < NEAR or shared < SHORT_WORDS:
+            return None
+        if shared < FEW and not self._agree(one, other, names, first, second):
+            return ("sibling", alike) if shared >= SIBLING_WORDS or first == second else None
+        opposed = any(group & first - second and group & second - first for group in _OPPOSED_HASHES)
+        return ("sibling" if opposed else "near"), alike
+
+    def _agree(self, one: _Text, other: _Text, names: set[int], first: set[int], second: set[int]) -> bool:
+        """Whether two short prompts are one, though they say little: by all their words, and the order of them."""
+        if one.part != "prompt" or other.part != "prompt" or _jaccard(first, second) < NEAR_FEW:
+            return False
+        if len(first) <= VERY_FEW and first == second and self._told(one, names) != self._told(other, names):
+            return False
+        if any(len(self._prose(text) & first) < SHORT_WORDS for text in (one, other)):
+            return False
+        least = NEAR if first == second else NEAR_FEW
+        enough = first == second or len(first & second) >= VERY_FEW
+        return enough and _jaccard(self._said(one, names), self._said(other, names)) >= least
+
+    def _names(self, text: _Text) -> set[int]:
+        """What a text's own names would say as words: a rename may leave the word standing in the prose."""
+        return {said for name in text.bound if "_" not in name for said in self.known[name].telling}
+
+    def _told(self, text: _Text, names: set[int]) -> list[int]:
+        """The telling words of a text by their first place, boilerplate too."""
+        told = (said for word in text.words if word not in text.bound for said in self.known[word].telling)
+        return [said for said in dict.fromkeys(told) if said not in names]
+
+    def _prose(self, text: _Text) -> set[int]:
+        """The telling words outside of signatures, whose types say little."""
+        return {said for word in words(SIGNATURE.sub(" ", text.raw)) for said in self.known[word].telling}
+
+    def _said(self, text: _Text, names: set[int]) -> set[int]:
+        """What all words of a text say, common ones too."""
+        return {said for word in text.words if word not in text.bound for said in self.known[word].said} - names
 
     def _runs_of(self, batch: _Batch) -> Iterator[tuple[int, int, Kind, float]]:
         shared: Counter[tuple[int, int]] = Counter()
-        for length, postings in self.runs.items():
+        for length, postings in self.runs.postings.items():
             hashes, first = batch.runs(length)
             hits = ((int(batch.owners[first[hit]]), here, int(hashes[hit])) for hit, here in postings.find(hashes))
             shared.update((there, here) for there, here, _ in set(hits))
         if shared:
             runs = np.bincount(batch.informative(NGRAM_WORDS, NGRAM_TELLING)[1], minlength=len(batch.texts)).tolist()
             for (there, here), count in sorted(shared.items()):
-                yield there, here, *_run_kind(count, self.totals[here], runs[there])
+                text, total, telling = self.texts[here], self.runs.totals[here], self.runs.telling[here]
+                share = min(1.0, count / max(1, min(total, runs[there] if telling and runs[there] else total)))
+                if share >= CONTAINED and _holds(batch.texts[there], text, count):
+                    yield there, here, "contained", share
+                elif telling:
+                    yield there, here, "ngram", share
 
 
 def _near_postings(batch: _Batch) -> _Postings:
-    """Band keys of every text that says something; tests are values, and alike everywhere."""
-    full = [i for i, found in enumerate(batch.features) if found and batch.texts[i].part != "tests"]
+    """Band keys of prompts and references that say something; tests and starter code are alike everywhere."""
+    full = [i for i, found in enumerate(batch.features) if found and batch.texts[i].part in ("prompt", "reference")]
     if not full:
         return _Postings(np.empty(0, np.uint64), np.empty(0, np.int64))
     keys = _bands(*_ragged([batch.features[i] for i in full]))
     return _Postings.of(keys.ravel(), np.repeat(np.array(full), BANDS))
 
 
-def _run_postings(batch: _Batch, genre: int) -> tuple[list[int], dict[int, _Postings]]:
-    """How many runs each text is looked for by, and where each run stands, by its length.
+@dataclass(frozen=True)
+class _Runs:
+    """Runs by length, and per text how many it is looked for by and whether each of them says enough to flag."""
 
-    A prompt too short for one run is looked for as a whole. Runs that more than `genre` texts have are left out.
+    postings: dict[int, _Postings]
+    totals: list[int]
+    telling: list[bool]
+
+
+def _run_postings(batch: _Batch, genre: int) -> _Runs:
+    """The telling runs of every text, but those that more than `genre` texts have.
+
+    A prompt that has few telling runs is looked for by all its runs; one too short for a run as a whole.
     """
     hashes, owners = batch.informative(NGRAM_WORDS, NGRAM_TELLING)
-    values, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    kept = counts[inverse] <= genre if len(values) else np.empty(0, np.bool_)
-    found = {NGRAM_WORDS: _Postings.of(hashes[kept], owners[kept])}
-    totals = np.bincount(owners[kept], minlength=len(batch.texts))
+    hashes, owners = _rare(hashes, owners, genre)
+    telling = np.bincount(owners, minlength=len(batch.texts)) >= CONTAINED_RUNS
+    other = np.array([text.part != "prompt" for text in batch.texts])
+    least = np.array([len(found) >= SHORT_WORDS for found in batch.features])
+    everything, holders = _rare(*batch.informative(NGRAM_WORDS, 0), genre)
+    weak = (~telling & ~other & least)[holders]
+    strong = (telling | other)[owners]
+    hashes, owners = np.append(hashes[strong], everything[weak]), np.append(owners[strong], holders[weak])
+    postings = {NGRAM_WORDS: _Postings.of(hashes, owners)}
+    totals = np.bincount(owners, minlength=len(batch.texts))
     sizes = np.diff(batch.starts)
     for length in range(SHORTEST, NGRAM_WORDS):
-        hashes, owners = batch.informative(length, NEAR_WORDS)
-        whole = np.array([sizes[i] == length and batch.texts[i].part == "prompt" for i in owners.tolist()], np.bool_)
+        hashes, owners = batch.informative(length, SHORT_TELLING)
+        whole = (sizes == length)[owners] & ~other[owners]
         if whole.any():
-            found[length] = _Postings.of(hashes[whole], owners[whole])
+            postings[length] = _Postings.of(hashes[whole], owners[whole])
             totals[owners[whole]] = 1
-    return totals.tolist(), found
+    return _Runs(postings, totals.tolist(), (telling | other).tolist())
+
+
+def _rare(hashes: Hashes, owners: Numbers, most: int) -> tuple[Hashes, Numbers]:
+    """The entries whose hash no more than so many texts have."""
+    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    kept = counts[inverse] <= most
+    return hashes[kept], owners[kept]
 
 
 def _jaccard(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other)
+    return len(one & other) / len(one | other) if one or other else 0.0
 
 
-def _near_kind(one: set[int], other: set[int]) -> Kind | None:
-    shared = len(one & other)
-    alike = one == other and shared > 1
-    if not alike and (shared < NEAR_WORDS or _jaccard(one, other) < NEAR):
-        return None
-    opposed = any(group & one - other and group & other - one for group in _OPPOSED_HASHES)
-    return "sibling" if opposed else "near"
+def _holds(whole: _Text, piece: _Text, runs: int) -> bool:
+    """Whether so many shared runs make a piece: two sentences' worth of anything, or a whole prompt that stands alone.
 
-
-def _run_kind(shared: int, here: int, there: int) -> tuple[Kind, float]:
-    """A pool prompt that is the shorter of the two needs more than a sentence to count as contained."""
-    share = min(1.0, shared / max(1, min(here, there or here)))
-    whole = share >= CONTAINED and (here <= max(there, 1) or shared >= CONTAINED_RUNS)
-    return ("contained" if whole else "ngram"), share
+    A sentence that goes on ("... that are even") is another task. Starter code is no task.
+    """
+    if piece.part == "starter" or runs >= CONTAINED_RUNS:
+        return piece.part != "starter"
+    run = r"[\W_]*".join(map(re.escape, piece.words))
+    alone = rf"(?:^|[.?!:;>]|\n)[\W_]*(?i:{run})[^\w\n]*(?:[.?!:;<]|\n[^\w\n]*(?:\n|[A-Z0-9])|\s*$)"
+    return piece.part == "prompt" and re.search(alone, whole.raw) is not None
 
 
 def _refuse_unusable(texts: Sequence[_Text], side: _Side) -> None:
     if not texts:
         raise InvalidInput(f"the {side.name} is empty", "at least one problem", "check the file")
     ids = Counter((text.id, text.part) for text in texts)
-    (id_, part), most = ids.most_common(1)[0]
+    (id_, _), most = ids.most_common(1)[0]
     if most > 1:
         raise InvalidInput(
             f"id {id_!r} stands {most} times in the {side.name}", "each id once", "rename or drop the others"
@@ -648,7 +598,7 @@ def check(evaluation: Iterable[Item], pool: Iterable[Item]) -> Overlap:
 
 
 def within(evaluation: Sequence[Item]) -> Overlap:
-    """A set against itself: each pair once, under the smaller id first. The pool of the record is the set."""
+    """A set against itself: each pair counts once, under its smaller id. The pool of the record is the set."""
     here, again = _Side("evaluation", evaluation), _Side("evaluation", evaluation)
     index = _Index(here)
     tally = _Tally()
@@ -673,7 +623,7 @@ def require_apart(overlap: Overlap, pattern: Pattern = "pool_from_eval") -> None
 
     pattern: `pool_from_eval` for a pool of prompts, `same_set_eval` where the evaluation is the second comer.
     """
-    if overlap.evaluation_sha256 == overlap.pool_sha256:
+    if overlap.evaluation_sha256 == overlap.pool_sha256 and overlap.exact == overlap.evaluation:
         seen = f"the pool is the evaluation set itself, all {overlap.evaluation} problems of it"
     elif overlap.blocked:
         first = overlap.pairs[0]
@@ -687,17 +637,6 @@ def require_apart(overlap: Overlap, pattern: Pattern = "pool_from_eval") -> None
         "a pool that shares no problem with the evaluation",
         f"drop the {overlap.blocked_pool} prompts that the log names, or take prompts from elsewhere",
     )
-
-
-def similarity(one: str, other: str) -> float:
-    """Jaccard similarity of the telling words of two texts, in [0, 1]; 1 for texts equal after normalisation."""
-    batch = _Batch(
-        [_Text("", "prompt", words(t), _bound(t)) for t in (one, other)], _Vocabulary(), np.empty(0, np.uint64)
-    )
-    first, second = (set(found) for found in batch.features)
-    if batch.texts[0].words == batch.texts[1].words:
-        return 1.0
-    return _jaccard(first, second) if first or second else 0.0
 
 
 def _pairs(index: _Index, pool: _Side) -> Iterator[Pair]:
@@ -716,10 +655,17 @@ def _pairs(index: _Index, pool: _Side) -> Iterator[Pair]:
 
 
 def _passage(one: list[str], other: list[str]) -> str:
-    """The longest run of words both have, clipped."""
-    found = SequenceMatcher(None, one, other, autojunk=False).find_longest_match()
-    text = " ".join(one[found.a : found.a + found.size])
+    """The longest run of words both have, up to `MAX_RUN`, clipped."""
+    longest = bisect_left(range(1, MAX_RUN + 1), True, key=lambda length: not _common(one, other, length))
+    text = _common(one, other, longest) if longest else ""
     return text if len(text) <= MAX_SHARED else text[: MAX_SHARED - 1] + "…"
+
+
+def _common(one: list[str], other: list[str], length: int) -> str:
+    """The first run of so many words of one text that the other has; empty if there is none."""
+    there = {tuple(other[i : i + length]) for i in range(len(other) - length + 1)}
+    runs = (tuple(one[i : i + length]) for i in range(len(one) - length + 1))
+    return next((" ".join(run) for run in runs if run in there), "")
 
 
 def _severity(pair: Pair) -> tuple[int, float, str, str, str]:
