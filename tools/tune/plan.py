@@ -20,7 +20,8 @@ from tools.judge.policy import LITERATURE, Policy
 from tools.records import KS, Count, Fraction, GpuHours, Positive, Quantity, Record, Unit, Verdict, Workload
 
 PresetName = Literal["brief-minimal", "paper", "own"]
-Filter = Literal["drop_empty", "drop_stubs", "drop_shortest", "parses", "verifier_accepted"]
+Filter = Literal["drop_empty", "drop_stubs", "drop_shortest", "parses", "verifier_accepted", "distinct"]
+Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_min_lr"]
 AtLeastOne = Annotated[int, Field(ge=1)]
 
 
@@ -28,30 +29,43 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class Arm(Record):
-    """What is done to the rows. `name` follows from `filter`; another name for it raises AntiPattern."""
+    """What is done to the rows. `name` follows from the rest; another name for it raises AntiPattern.
+
+    sampling: plain is T = 1 without truncation, the model's own distribution. trained: whether the rows reach weights.
+    """
 
     name: str
     preset: PresetName = "own"
     filter: tuple[Filter, ...] = ()
+    sampling: Literal["shaped", "plain"] = "shaped"
+    trained: bool = True
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
-        return {"name": arm_name(tuple(data.get("filter", ()))), **data} if isinstance(data, dict) else data
+        return {"name": _name_of(data), **data} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _named_for_what_it_does(self) -> Self:
-        if self.name != (name := arm_name(self.filter)):
+        if self.name != (name := _name_of(self.model_dump())):
             seen = f"the arm is called {self.name!r}, and what is done to its rows makes it {name!r}"
             raise AntiPattern("blurred_filtering", seen, where="arm.name")
         return self
 
 
-def arm_name(filters: tuple[str, ...]) -> str:
-    """The name of an arm that applies these filters."""
+def _name_of(done: dict[str, Any]) -> str:
+    plain, trained = done.get("sampling") == "plain", done.get("trained", True) is not False
+    return arm_name(tuple(done.get("filter", ())), plain=plain, trained=trained)
+
+
+def arm_name(filters: tuple[str, ...], *, plain: bool = False, trained: bool = True) -> str:
+    """The name of an arm that applies these filters to such samples."""
+    if not trained:
+        return "decode-control"
     if not filters:
-        return "minimal"
-    return "verifier-aware" if filters == ("verifier_accepted",) else f"filtered: {', '.join(filters)}"
+        return "placebo" if plain else "minimal"
+    named = {("verifier_accepted",): "verifier-aware", ("verifier_accepted", "distinct"): "rejection-sampling"}
+    return named.get(filters, f"filtered: {', '.join(filters)}")
 
 
 class Sampling(Record):
@@ -75,14 +89,31 @@ class RankPilot(Record):
 
 
 class Training(Record):
-    """The fine-tune (MIN-4), under Hugging Face names."""
+    """The fine-tune (MIN-4), under Hugging Face names.
+
+    max_seq_length: None is the longest row. bf16: None is wherever an accelerator has it.
+    """
 
     method: Literal["lora", "full"]
     learning_rate: Positive
     num_train_epochs: Positive = 1
     lora_r: AtLeastOne | None = None
     lora_alpha: AtLeastOne | None = None
-    completion_only_loss: bool = True
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0
+    target_modules: str | tuple[str, ...] = "all-linear"
+    completion_only_loss: Literal[True] = True
+    per_device_train_batch_size: AtLeastOne = 8
+    gradient_accumulation_steps: AtLeastOne = 1
+    gradient_checkpointing: bool = False
+    warmup_steps: Count = 0
+    lr_scheduler_type: Schedule = "cosine"
+    min_lr: Annotated[float, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0
+    adam_beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    max_grad_norm: Positive = 1
+    max_seq_length: AtLeastOne | None = None
+    bf16: bool | None = None
+    save_steps: AtLeastOne = 50
     seed: Count = 0
     rank_pilot: RankPilot | None = None
 
@@ -240,7 +271,10 @@ def facts(plan: Plan) -> PlanFacts:
 
 
 class Preset(Record):
-    """A whole set of published or prescribed settings. ranges: settings that may lie anywhere between two values."""
+    """A whole set of published or prescribed settings.
+
+    ranges: settings that may lie anywhere between two values. left_open: settings that it says nothing about.
+    """
 
     name: PresetName
     arm: Arm
@@ -249,6 +283,26 @@ class Preset(Record):
     mix: Mix = Mix()
     rounds: Rounds = Rounds()
     ranges: dict[str, tuple[float, float]] = {}
+    left_open: tuple[str, ...] = ()
+
+
+# how a machine carries a fine-tune out, which neither the brief nor the paper says
+MACHINE = tuple(
+    f"training.{name}"
+    for name in (
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "gradient_checkpointing",
+        "max_seq_length",
+        "bf16",
+        "save_steps",
+        "seed",
+    )
+)
+OPTIMISER = tuple(
+    f"training.{name}"
+    for name in ("warmup_steps", "lr_scheduler_type", "min_lr", "weight_decay", "adam_beta2", "max_grad_norm")
+)
 
 
 class Deviation(Record):
@@ -285,6 +339,7 @@ def brief_minimal(policy: Policy | None = None) -> Preset:
             "training.lora_alpha": (p.lora_rank_min, 2048),
             "mix.ratio": (0, p.mix_max),
         },
+        left_open=(*MACHINE, *OPTIMISER, "training.target_modules"),
     )
 
 
@@ -307,24 +362,34 @@ def paper(kind: Literal["instruct", "thinking"] = "instruct") -> Preset:
             method="full",
             learning_rate=PUBLISHED["learning_rate"],
             num_train_epochs=PUBLISHED[f"epochs_{kind}"],
+            # appendix C.1; the batch of 32 is over all devices, and how it was split is not published
+            warmup_steps=250 if kind == "instruct" else 50,
+            lr_scheduler_type="cosine_with_min_lr",
+            min_lr=1e-6,
+            weight_decay=0.1,
+            adam_beta2=0.95,
         ),
+        left_open=(*MACHINE, "training.max_grad_norm"),
     )
 
 
-def deviations(plan: Plan, preset: Preset) -> tuple[Deviation, ...]:
-    """Every setting of the preset that the plan has otherwise, in the preset's order."""
-    return tuple(_differences(plan, preset, preset.ranges, ""))
+def deviations(plan: Plan | Preset, preset: Preset) -> tuple[Deviation, ...]:
+    """Every setting of the preset that the plan, or what ran, has otherwise, in the preset's order."""
+    return tuple(_differences(plan, preset, preset, ""))
 
 
-def _differences(plan: Any, preset: Any, ranges: dict[str, tuple[float, float]], head: str) -> Iterator[Deviation]:
-    for name in type(preset).model_fields:
-        wanted, found, path = getattr(preset, name), getattr(plan, name, None), f"{head}{name}"
-        if path in ("name", "ranges", "arm.name") or _inside(found, ranges.get(path)):
+def _differences(plan: Any, wanted_of: Any, preset: Preset, head: str) -> Iterator[Deviation]:
+    for name in type(wanted_of).model_fields:
+        wanted, found, path = getattr(wanted_of, name), getattr(plan, name, None), f"{head}{name}"
+        if path in NO_SETTINGS or path in preset.left_open or _inside(found, preset.ranges.get(path)):
             continue
         if isinstance(wanted, Record):
-            yield from _differences(found, wanted, ranges, f"{path}.")
+            yield from _differences(found, wanted, preset, f"{path}.")
         elif wanted != found:
             yield Deviation(field=path, preset=str(wanted), plan=str(found))
+
+
+NO_SETTINGS = ("name", "ranges", "left_open", "arm.name", "arm.preset")
 
 
 def _inside(found: Any, bounds: tuple[float, float] | None) -> bool:

@@ -1,0 +1,509 @@
+"""Fine-tuning on the rows of a run: LoRA or all weights, cross-entropy on completions, resumable to the bit.
+
+`train` refuses a run without an intact seal, rows that were touched, a template other than the one sampled with, and a
+batch that memory cannot hold; then it streams loss and token rate to `training/log.jsonl`. Killed at any moment it goes
+on from the newest checkpoint, and on a CPU with as many threads it ends with the same weights as an undisturbed run.
+Under `torchrun` or `accelerate launch` weights and optimiser are sharded (FSDP) with no change; every process loads the
+whole model first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, get_scheduler
+
+from tools.errors import AntiPattern, InvalidInput, TrainingFailed
+from tools.jobs import Reporter
+from tools.judge.seal import Seal
+from tools.records import Count, Record
+from tools.runs import Rows, Run
+from tools.stats.cost import Cost, Meter
+from tools.tune import batches, rows, weights
+from tools.tune.batches import IntArray, Line
+from tools.tune.plan import Plan, Training
+
+FOLDER, LOG, TRAINED, EXAMPLE = "training", "log", "trained.json", "example.txt"
+# logits of one chunk: small enough to stay near the processor, large enough for a fast product
+CHUNK_LOGITS = 2**24
+CHECKPOINT = "checkpoint-"
+
+
+class Trained(Record):
+    """What a fine-tune came to. tokens: without padding; targets: those the loss fell on; losses: nats per target.
+
+    first_loss, last_loss: means over the first and the last tenth of the steps.
+    """
+
+    arm: str
+    method: str
+    steps: Count
+    rows: Count
+    rows_cut: Count
+    rows_without_end: Count
+    tokens: Count
+    targets: Count
+    first_loss: float
+    last_loss: float
+    tokens_per_second: float
+    seal_sha256: str
+    base_sha256: str
+    sft_sha256: str
+    deviations: Count
+
+
+def train(
+    run: Run, plan: Plan, sealed: Seal | None, base: Path, *, say: Callable[[str], None] = lambda _: None
+) -> Trained:
+    """Fine-tune the model in folder `base` on the run's rows; a finished run is returned as it stands.
+
+    say: gets the checks and one decoded example before the first step. Raises InvalidInput or AntiPattern for what may
+    not be trained, TrainingFailed where the loss is no number. Writes `training/` and `deviations.jsonl`.
+    """
+    seal, selection = _sealed(sealed), _as_planned(rows.selected(run), plan)
+    base_sha256 = weights.same_base(base, selection.origin.base_sha256)
+    with _world() as world:
+        told = _told(plan.training, selection, seal, base_sha256, world)
+        folder = Run(run.folder / FOLDER, told)
+        if not (folder.folder / TRAINED).exists():
+            _Fit(run, folder, plan, selection, base, world, say).run()
+        return Trained.model_validate_json((folder.folder / TRAINED).read_bytes())
+
+
+# what has to hold
+
+
+def _sealed(sealed: Seal | None) -> Seal:
+    if sealed is None:
+        raise AntiPattern("skip_battery", "there is no seal", "a sealed battery before the first step", "seal it")
+    if not sealed.intact:
+        raise InvalidInput("the sealed terms were changed", "the terms that were hashed", "amend the seal, visibly")
+    return sealed
+
+
+def _as_planned(selection: rows.Selection, plan: Plan) -> rows.Selection:
+    if (selection.arm.filter, selection.mix) != (plan.arm.filter, plan.mix):
+        seen = f"rows of the arm {selection.arm.name!r} with a mix of {selection.mix.ratio:g}"
+        raise InvalidInput(seen, f"{plan.arm.name!r} with {plan.mix.ratio:g}", "build the rows of this plan")
+    return selection
+
+
+def _told(training: Training, selection: rows.Selection, seal: Seal, base: str, world: World) -> dict[str, Any]:
+    """What the training folder is bound to: going on under anything else is refused."""
+    return {
+        "arm": selection.arm.name,
+        "training": training.model_dump(mode="json"),
+        "seal_sha256": seal.sha256,
+        "base_sha256": base,
+        "sft_sha256": selection.sft_sha256,
+        "processes": world.size,
+    }
+
+
+# one process or many
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together; one, unless a launcher started more."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what there is one of."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> float:
+        """The sum of a value over all processes."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value.item()
+
+
+@contextlib.contextmanager
+def _world() -> Iterator[World]:
+    size, cuda = int(os.environ.get("WORLD_SIZE", "1")), torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+# the loss
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Summed cross-entropy of hidden states against targets, with one chunk of logits at a time.
+
+    The gradient is taken in the forward pass, while a chunk's logits are there: none are kept, none computed twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+        loss = hidden.new_zeros((), dtype=torch.float32)
+        to_hidden = torch.empty_like(hidden)
+        to_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
+        size = max(1, CHUNK_LOGITS // head.shape[0])
+        chunks = (hidden.split(size), targets.split(size), to_hidden.split(size))
+        for part, wanted, gradient in zip(*chunks, strict=True):
+            logits = nn.functional.linear(part, head).float()
+            norm = logits.logsumexp(1, keepdim=True)
+            loss += norm.sum() - logits.gather(1, wanted[:, None]).sum()
+            chance = logits.sub_(norm).exp_()
+            chance.scatter_add_(1, wanted[:, None], -torch.ones_like(norm))
+            chance = chance.to(head.dtype)
+            gradient.copy_(chance @ head)
+            if to_head is not None:
+                to_head.addmm_(chance.T, part.to(head.dtype))
+        ctx.save_for_backward(to_hidden, to_head)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        to_hidden, to_head = ctx.saved_tensors
+        scale = upstream[0]
+        return to_hidden * scale, None if to_head is None else to_head * scale, None
+
+
+class _Tuned(nn.Module):
+    """A causal language model that answers with its summed loss; logits of prompts and padding are never computed.
+
+    The short way through the last layer is taken only where it gives the model's own logits on a first look: some
+    models cap, scale or bias them.
+    """
+
+    def __init__(self, lm: Any, look: Tensor) -> None:
+        super().__init__()
+        self.lm = lm
+        self._short = self._plain_head(look)
+
+    @property
+    def causal(self) -> Any:
+        """The language model itself, adapters inside."""
+        return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        counted = targets >= 0
+        if self._short:
+            hidden = self.causal.base_model(input_ids=ids, use_cache=False).last_hidden_state[counted]
+            loss: Tensor = _ChunkedLoss.apply(hidden, self.causal.get_output_embeddings().weight, targets[counted])
+            return loss
+        logits = self.causal(input_ids=ids, use_cache=False).logits[counted].float()
+        return nn.functional.cross_entropy(logits, targets[counted], reduction="sum")
+
+    @torch.no_grad()
+    def _plain_head(self, look: Tensor) -> bool:
+        head = self.causal.get_output_embeddings()
+        if type(head) is not nn.Linear:
+            return False
+        was, _ = self.training, self.eval()
+        hidden = self.causal.base_model(input_ids=look, use_cache=False).last_hidden_state
+        own = self.causal(input_ids=look, use_cache=False).logits
+        self.train(was)
+        return torch.allclose(nn.functional.linear(hidden, head.weight), own, rtol=1e-3, atol=1e-3)
+
+
+# the model
+
+
+def _bf16(training: Training, world: World) -> bool:
+    if training.bf16 is not None:
+        return training.bf16
+    return world.device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def _model(base: Path, training: Training, world: World, look: Tensor) -> _Tuned:
+    # frozen weights may rest in half precision; weights that learn, and shards, stay in full
+    half = _bf16(training, world) and training.method == "lora" and world.size == 1
+    dtype = torch.bfloat16 if half else torch.float32
+    lm = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True).to(world.device)
+    tuned = _Tuned(weights.adapted(lm, training), look.to(world.device)).train()
+    if training.gradient_checkpointing:
+        tuned.causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if world.size > 1:
+        _shard(tuned, world, _bf16(training, world))
+    return tuned
+
+
+def _shard(tuned: _Tuned, world: World, half: bool) -> None:
+    mesh = dist.init_device_mesh(world.device.type, (world.size,))
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
+    whole = set(tuned.causal._no_split_modules or ())
+    for module in [m for m in tuned.modules() if type(m).__name__ in whole]:
+        fully_shard(module, mesh=mesh, mp_policy=policy)
+    fully_shard(tuned, mesh=mesh, mp_policy=policy)
+
+
+def _optimiser(tuned: _Tuned, training: Training) -> torch.optim.AdamW:
+    learning = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in learning if p.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    betas = (0.9, training.adam_beta2)
+    return torch.optim.AdamW([g for g in groups if g["params"]], training.learning_rate, betas, fused=True)
+
+
+# the fit
+
+
+class _Fit:
+    """One sitting of a fine-tune: everything that lives while it runs."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Run,
+        plan: Plan,
+        selection: rows.Selection,
+        base: Path,
+        world: World,
+        say: Callable[[str], None],
+    ) -> None:
+        self._run, self._folder, self._plan, self._selection = run, folder, plan, selection
+        self._base, self._world, self._say = base, world, say if world.leads else lambda _: None
+        self._training = plan.training
+        self._tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        self._pairs = rows.pairs(run)
+        self._lines = self._checked()
+        self._batch = self._training.per_device_train_batch_size * self._training.gradient_accumulation_steps
+        self._batch *= world.size
+        self._steps = batches.total_steps(len(self._lines), self._batch, self._training.num_train_epochs)
+
+    def run(self) -> None:
+        """Train what is left, write the weights, and say what came of it."""
+        self._announce()
+        self._open()
+        self._loop()
+        self._finish()
+
+    def _checked(self) -> list[Line]:
+        config = AutoConfig.from_pretrained(self._base, local_files_only=True)
+        room = getattr(config, "max_position_embeddings", None) or 2**20
+        batches.check_template(self._tokenizer, self._selection.origin)
+        lines = batches.encode(self._tokenizer, self._pairs, min(room, self._training.max_seq_length or room))
+        batches.check_mask(self._tokenizer, lines, self._pairs)
+        memory = weights.memory(config, self._training, max(len(line.ids) for line in lines), self._world.size)
+        self._say(weights.check_memory(memory, self._world.device))
+        return lines
+
+    def _announce(self) -> None:
+        shown = batches.example(self._tokenizer, self._lines)
+        self._say(shown)
+        self._departures = rows.departures(self._plan, self._selection, self._training)
+        if self._world.leads:
+            self._folder.write(EXAMPLE, shown)
+            rows.record_deviations(self._run, self._departures)
+            self._say(rows.ledger(self._run))
+
+    def _open(self) -> None:
+        # the adapter starts alike everywhere; dropout differs from process to process
+        torch.manual_seed(self._training.seed)
+        look = torch.from_numpy(self._lines[0].ids[None, :16])
+        self._tuned = _model(self._base, self._training, self._world, look)
+        torch.manual_seed(self._training.seed + self._world.rank)
+        self._optimiser = _optimiser(self._tuned, self._training)
+        self._scheduler = get_scheduler(
+            self._training.lr_scheduler_type,
+            self._optimiser,
+            self._training.warmup_steps,
+            self._steps,
+            {"min_lr": self._training.min_lr} if self._training.lr_scheduler_type == "cosine_with_min_lr" else None,
+        )
+        self._done = self._restore()
+
+    def _loop(self) -> None:
+        report, log = Reporter(), self._log() if self._world.leads else None
+        meter = Meter("training", self._spend, self._world.size if self._world.device.type == "cuda" else 0)
+        report("training", self._done, self._steps)
+        order = batches.schedule(
+            [len(line.ids) for line in self._lines], self._batch, self._training.seed, self._training.num_train_epochs
+        )
+        for picked in itertools.islice(order, self._done, None):
+            row = self._step(picked)
+            if log is not None:
+                log.append([row])
+            meter.beat(int(row["tokens"]))
+            report("training", self._done, self._steps)
+            if self._done % self._training.save_steps == 0:
+                self._save()
+        meter.close()
+
+    def _step(self, picked: IntArray) -> dict[str, Any]:
+        began, lines = time.monotonic(), [self._lines[i] for i in picked]
+        targets = sum(line.targets for line in lines)
+        rate = self._scheduler.get_last_lr()[0]
+        loss = self._backward(lines, targets)
+        if not math.isfinite(loss):
+            do = "lower learning_rate, raise warmup_steps, or look at the rows of this step"
+            raise TrainingFailed(f"the loss of step {self._done + 1} is {loss}; expected a number; {do}")
+        norm = nn.utils.clip_grad_norm_(self._tuned.parameters(), self._training.max_grad_norm)
+        self._optimiser.step()
+        self._scheduler.step()
+        self._optimiser.zero_grad()
+        self._done += 1
+        tokens, seconds = sum(len(line.ids) for line in lines), time.monotonic() - began
+        return {
+            "step": self._done,
+            "epoch": self._done * self._batch / len(self._lines),
+            "loss": loss,
+            "learning_rate": rate,
+            "grad_norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
+            "tokens": tokens,
+            "targets": targets,
+            "seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+        }
+
+    def _backward(self, lines: Sequence[Line], targets: int) -> float:
+        """Gradients of one step, and its loss per target; every target weighs the same, whichever process has it."""
+        size, world = self._training.per_device_train_batch_size, self._world
+        parts = [lines[i : i + size] for i in range(0, len(lines), size)]
+        rounds, mine = -(-len(parts) // world.size), parts[world.rank :: world.size]
+        loss = torch.zeros((), device=world.device)
+        for part in [*mine, *[None] * (rounds - len(mine))]:
+            with torch.autocast(world.device.type, torch.bfloat16, enabled=_bf16(self._training, world)):
+                summed = self._tuned(*self._tensors(part or lines[:1], idle=part is None))
+            # FSDP takes the mean over processes, and the sum is wanted
+            (summed * (world.size / max(targets, 1))).backward()
+            loss += summed.detach()
+        return world.total(loss) / max(targets, 1)
+
+    def _tensors(self, lines: Sequence[Line], idle: bool) -> tuple[Tensor, Tensor]:
+        """Tokens and targets on the device. idle: a process without rows takes part with none that count."""
+        ids, targets = (torch.from_numpy(array).to(self._world.device) for array in batches.padded(lines))
+        return ids, targets.fill_(-1) if idle else targets
+
+    def _spend(self, cost: Cost) -> None:
+        if self._world.leads:
+            self._run.rows("cost").append([cost])
+
+    def _log(self) -> Rows:
+        return self._folder.rows(LOG)
+
+    # checkpoints: a folder appears whole or not at all, and the one before goes once it has
+
+    def _state(self) -> dict[str, Any]:
+        model, optimiser = get_state_dict(
+            self._tuned, self._optimiser, options=StateDictOptions(ignore_frozen_params=True)
+        )
+        cuda = torch.cuda.get_rng_state() if self._world.device.type == "cuda" else torch.empty(0)
+        return {
+            "model": model,
+            "optimiser": optimiser,
+            "scheduler": self._scheduler.state_dict(),
+            f"random-{self._world.rank}": {"cpu": torch.get_rng_state(), "cuda": cuda},
+        }
+
+    def _save(self) -> None:
+        if self._done == self._steps:
+            return
+        place = self._folder.folder / f"{CHECKPOINT}{self._done}"
+        scratch = place.with_name(f".{place.name}")
+        dcp.save(self._state(), checkpoint_id=scratch)
+        if self._world.leads:
+            scratch.rename(place)
+            for old in self._checkpoints()[:-1]:
+                shutil.rmtree(old)
+
+    def _restore(self) -> int:
+        """Steps done in the newest checkpoint, which is loaded; 0 where there is none."""
+        if self._world.leads:
+            for torn in self._folder.folder.glob(f".{CHECKPOINT}*"):
+                shutil.rmtree(torn)
+        if not (found := self._checkpoints()):
+            return 0
+        state = self._state()
+        dcp.load(state, checkpoint_id=found[-1])
+        options = StateDictOptions(ignore_frozen_params=True, strict=False)
+        set_state_dict(
+            self._tuned,
+            self._optimiser,
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimiser"],
+            options=options,
+        )
+        self._scheduler.load_state_dict(state["scheduler"])
+        random = state[f"random-{self._world.rank}"]
+        torch.set_rng_state(random["cpu"])
+        if self._world.device.type == "cuda":
+            torch.cuda.set_rng_state(random["cuda"])
+        return _number(found[-1])
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self._folder.folder.glob(f"{CHECKPOINT}*"), key=_number)
+
+    # the end
+
+    def _finish(self) -> None:
+        state = weights.full_state(self._tuned)
+        if not self._world.leads:
+            return
+        found = self._trained()
+        card = weights.card(found.model_dump(), self._selection, self._training, rows.ledger(self._run))
+        weights.export(self._tuned.lm, state, self._tokenizer, card, self._folder.folder / weights.OUTPUT)
+        self._folder.write(TRAINED, found.model_dump_json(indent=2) + "\n")
+        for old in self._checkpoints():
+            shutil.rmtree(old)
+
+    def _trained(self) -> Trained:
+        log = curve(self._folder)
+        tenth, seconds = max(1, len(log) // 10), sum(row["seconds"] for row in log)
+        told, tokens = self._folder.plan, sum(row["tokens"] for row in log)
+        return Trained(
+            arm=told["arm"],
+            method=self._training.method,
+            steps=len(log),
+            rows=len(self._lines),
+            rows_cut=sum(line.cut > 0 for line in self._lines),
+            rows_without_end=sum(not pair.ended for pair in self._pairs),
+            tokens=tokens,
+            targets=sum(row["targets"] for row in log),
+            first_loss=_mean_loss(log[:tenth]),
+            last_loss=_mean_loss(log[-tenth:]),
+            tokens_per_second=tokens / seconds,
+            seal_sha256=told["seal_sha256"],
+            base_sha256=told["base_sha256"],
+            sft_sha256=told["sft_sha256"],
+            deviations=len(self._departures),
+        )
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(CHECKPOINT))
+
+
+def _mean_loss(log: Sequence[dict[str, Any]]) -> float:
+    targets = sum(row["targets"] for row in log)
+    return float(sum(row["loss"] * row["targets"] for row in log) / max(targets, 1))
+
+
+def curve(folder: Run) -> list[dict[str, Any]]:
+    """The log of a training folder, one row per step: of a step that a kill made run twice, the second."""
+    found = {int(row["step"]): row for row in folder.rows(LOG)}
+    return [found[step] for step in sorted(found)]
