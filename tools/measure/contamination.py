@@ -63,10 +63,12 @@ NGRAM_TELLING = 4
 CONTAINED_RUNS = 8
 # the shortest whole prompt that is looked for inside longer ones; below it, everything contains everything
 SHORTEST = 6
-# a run of this many words in so many texts of one file is that file's boilerplate: learned, then ignored
-BOILERPLATE_WORDS, BOILERPLATE_SHARE, BOILERPLATE_TEXTS = 8, 0.2, 5
-# a shared 13-word run that more texts of the evaluation carry is their genre
-GENRE_SHARE = 0.02
+# a run of this many words in such a share of a file is that file's boilerplate: learned, then ignored
+BOILERPLATE_WORDS, BOILERPLATE_SHARE = 8, 0.2
+# a shared 13-word run that a larger share of the evaluation carries is its genre
+GENRE_SHARE = 0.05
+# fewer texts than this are a family of duplicates rather than a habit of the file
+HABIT = 20
 # 40 bands of 3: a pair at .6 is missed once in 17,000, one at .1 is looked at once in 25
 BANDS, ROWS = 40, 3
 # pairs that the log keeps, worst first; the counts are of all
@@ -201,7 +203,7 @@ def _parts(item: Item) -> dict[Part, str]:
     return {"prompt": item.prompt, **{part: text for part, text in rest.items() if text.strip()}}
 
 
-def _checked(item: object, where: str) -> tuple[str, dict[Part, str]]:
+def checked(item: object, where: str) -> tuple[str, dict[Part, str]]:
     """The id and the texts of an item. Raises InvalidInput where it is neither a problem nor two strings."""
     if isinstance(item, Problem):
         return item.id, _parts(item)
@@ -232,7 +234,7 @@ class _Side:
     def texts(self, parts: Sequence[Part] | None = None) -> Iterator[_Text]:
         """The texts of all items; only some parts, where those are named."""
         for item in self._items:
-            id_, found = _checked(item, f"{self.name} item {self.count + 1}")
+            id_, found = checked(item, f"{self.name} item {self.count + 1}")
             self.count += 1
             self._sha.update(canonical([id_, found]).encode("utf-8", "surrogatepass") + b"\n")
             for part, text in found.items():
@@ -383,7 +385,7 @@ class _Index:
             if text.part != "starter":
                 self.equal.setdefault(_hash(" ".join(text.words)), []).append(number)
         self.bands = _near_postings(batch)
-        self.runs = _run_postings(batch, max(BOILERPLATE_TEXTS, int(GENRE_SHARE * side.count)))
+        self.runs = _run_postings(batch, max(HABIT, int(GENRE_SHARE * side.count)))
 
     def matches(self, texts: Sequence[_Text]) -> Iterator[tuple[int, _Text, Kind, float]]:
         """(number of a text here, the text there, kind, similarity), the worst kind of each couple."""
@@ -401,7 +403,7 @@ class _Index:
         batch = _Batch(self.texts, self.known, np.empty(0, np.uint64))
         hashes, first = batch.runs(BOILERPLATE_WORDS)
         values, counts = np.unique(_once(hashes, batch.owners[first])[0], return_counts=True)
-        often = values[counts >= max(BOILERPLATE_TEXTS, BOILERPLATE_SHARE * items)]
+        often = values[counts >= max(HABIT, BOILERPLATE_SHARE * items)]
         return often, self._phrases(often, hashes, first)
 
     def _phrases(self, often: Hashes, hashes: Hashes, first: Numbers) -> tuple[str, ...]:
