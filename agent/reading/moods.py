@@ -9,7 +9,7 @@ forbids.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -127,6 +127,10 @@ FINITE = re.compile(
 )
 NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|need|must)n'?t)"
 """A negated verb, with or without its apostrophe."""
+IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
+WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|\s--?\s")
+DREAM = re.compile(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b")
+SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
 LONGEST_SPAN = 1_000
 """Characters; no sentence a person writes is longer, and nothing below grows with a message that has no full stop."""
 
@@ -136,7 +140,7 @@ class Moods:
     """Sentences and clauses of one normalised text, and the mood of any span of it."""
 
     text: str
-    _cache: dict[tuple[re.Pattern[str], int], list[int]] = field(default_factory=dict)
+    _places: dict[re.Pattern[str], list[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:
@@ -164,19 +168,39 @@ class Moods:
         """Span of the clause that holds a position."""
         return self.clauses[max(0, bisect_right(self._clause_starts, at) - 1)]
 
+    def places(self, cue: re.Pattern[str]) -> list[tuple[int, int]]:
+        """Spans of a cue in the whole text; looked for once, however often it is asked for."""
+        if cue not in self._places:
+            self._places[cue] = [match.span() for match in cue.finditer(self.text)]
+        return self._places[cue]
+
+    def has(self, cue: re.Pattern[str], low: int, high: int) -> bool:
+        """Whether a cue stands in a stretch of the text."""
+        places = self.places(cue)
+        index = bisect_left(places, (low, 0))
+        return index < len(places) and places[index][1] <= high
+
+    def last(self, cue: re.Pattern[str], low: int, high: int) -> int:
+        """Where the last cue of a stretch starts, or -1."""
+        places = self.places(cue)
+        index = bisect_left(places, (high, 0)) - 1
+        return places[index][0] if index >= 0 and places[index][0] >= low and places[index][1] <= high else -1
+
     def of(self, start: int, end: int, kind: Kind) -> Reason | None:
         """Why a span is not a fact of that kind, or None where it is one."""
+        if self.asked(start, end):
+            return "question"
         if kind == "consequence":
-            return "question" if self.asked(start, end) else None
-        checks = (
-            ("question", self.asked),
-            ("hypothetical", self.supposed),
-            ("hedge", self.hedged),
-            ("someone_else", None if kind == "identity" else lambda low, high: self.told_of_others(low, high, kind)),
-            ("target", self.wished if kind in ("measured", "state") else self.dreamt),
-        )
-        found = next((reason for reason, test in checks if test is not None and test(start, end)), None)
-        return found or self._headed(start, kind)  # type: ignore[return-value]
+            return None
+        if self.supposed(start, end):
+            return "hypothetical"
+        if self.hedged(start, end):
+            return "hedge"
+        if kind != "identity" and self.told_of_others(start, end, kind):
+            return "someone_else"
+        if self.wished(start, end) if kind in ("measured", "state") else self.dreamt(start):
+            return "target"
+        return self._headed(start, kind)
 
     def beside(self, start: int, end: int) -> bool:
         """Whether the words beside a figure make it approximate or a bound."""
@@ -186,88 +210,78 @@ class Moods:
     def asked(self, start: int, end: int) -> bool:
         """Whether a span is part of a question."""
         first, last = self.sentence(start)
-        body = self.text[first:last]
-        if ASKING.search(body, 0, max(0, start - first)):
+        if self.has(ASKING, first, start):
             return True
-        if not body.rstrip(" )\"'*_`").endswith("?"):
+        stop = first + len(self.text[first:last].rstrip(" \n)\"'*_`"))
+        if self.text[stop - 1 : stop] != "?":
             return False
-        return INTERROGATIVE.match(body) is not None or self.clause(end - 1)[1] >= len(body.rstrip()) + first - 1
+        return INTERROGATIVE.match(self.text, first) is not None or self.clause(end - 1)[1] >= stop - 1
 
     def supposed(self, start: int, end: int) -> bool:
         """Whether a span is supposed, not stated: everything after the supposition in its sentence."""
-        first, last = self.sentence(start)
-        clause = self.clause(start)
-        body = self.text[first:last]
-        if re.search(r"\b(?:but|however|in reality)\b", self.text[first:start]):
-            first = first + body.lower().rfind("but", 0, start - first) if "but" in body[: start - first] else start
-            body = self.text[first:last]
-        if HYPOTHETICAL.search(body, 0, end - first):
-            return True
-        ifs = [m for m in IF.finditer(body, 0, end - first) if not IF_HARMLESS.match(body, m.start())]
-        return bool(ifs) or any(
-            not IF_HARMLESS.match(self.text, m.start()) for m in IF.finditer(self.text, end, max(end, clause[1]))
-        )
+        first = max(self.sentence(start)[0], self.last(IN_FACT, self.sentence(start)[0], start))
+        harmful = bisect_left(self._ifs, first)
+        stop = max(end, self.clause(start)[1])
+        return self.has(HYPOTHETICAL, first, end) or (harmful < len(self._ifs) and self._ifs[harmful] < stop)
+
+    @cached_property
+    def _ifs(self) -> list[int]:
+        """Where an `if` stands that makes a supposition."""
+        return [start for start, _ in self.places(IF) if not IF_HARMLESS.match(self.text, start)]
 
     def hedged(self, start: int, end: int) -> bool:
         """Whether a span is hedged by its sentence or by its clause."""
         first, last = self.sentence(start)
-        if HEDGE_SENTENCE.search(self.text, first, last) and not self._walled(HEDGE_SENTENCE, start, first, last):
+        if self.has(HEDGE_SENTENCE, first, last) and not self._walled(HEDGE_SENTENCE, start, first, last):
             return True
-        if DOUBT.search(self.text, end, max(end, last)) and not self._walled(DOUBT, start, first, last):
+        if self.has(DOUBT, end, max(end, last)) and not self._walled(DOUBT, start, first, last):
             return True
         return self._spread(HEDGE_CLAUSE, start, end) or self._spread(DOUBT, start, end)
 
     def told_of_others(self, start: int, end: int, kind: Kind = "measured") -> bool:
         """Whether the nearest owner named before (or, failing that, after) a span is somebody else."""
         first, _ = self.sentence(start)
-        others = [m.end() for m in SOMEONE.finditer(self.text, first, start)]
-        if kind == "measured":
-            others += [m.end() for m in PRONOUN.finditer(self.text, first, start) if not self._spoken_for(m.start())]
-        ours = [m.end() for m in OURS.finditer(self.text, first, start)]
-        if others or ours:
-            return max(others, default=-1) > max(ours, default=-1)
-        return SOMEONE.search(self.text, end, max(end, self.clause(end - 1)[1] + 1)) is not None or (
-            re.match(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)", self.text[end : end + 30])
-            is not None
-        )
+        others, ours = self.last(SOMEONE, first, start), self.last(OURS, first, start)
+        they = self.last(PRONOUN, first, start) if kind == "measured" else -1
+        if they >= 0 and not self._spoken_for(they):
+            others = max(others, they)
+        if others >= 0 or ours >= 0:
+            return others > ours
+        after = self.has(SOMEONE, end, max(end, self.clause(end - 1)[1] + 1))
+        return after or SOURCE.match(self.text, end) is not None
 
     def _spoken_for(self, at: int) -> bool:
         """Whether the one a pronoun stands for is the client or the team of whoever writes."""
-        low = max(0, at - 300)
-        ours = [m.end() for m in CLIENT.finditer(self.text, low, at)]
-        return bool(ours) and not SOMEONE.search(self.text, ours[-1], at)
+        ours = self.last(CLIENT, max(0, at - 300), at)
+        return ours >= 0 and not self.has(SOMEONE, ours, at)
 
     def wished(self, start: int, end: int) -> bool:
         """Whether a span says where things should be, not where they are."""
         return self._spread(TARGET, start, end)
 
-    def dreamt(self, start: int, end: int) -> bool:
+    def dreamt(self, start: int) -> bool:
         """The stricter form for plans and budgets, where `will` and `plan to` are plain facts."""
-        left, right = self.clause(start)
-        return re.search(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b", self.text[left:right]) is not None
+        return self.has(DREAM, *self.clause(start))
 
     def _spread(self, cue: re.Pattern[str], start: int, end: int) -> bool:
         """The cue stands in the clause, or in one before it with only verbless clauses between."""
         first, _ = self.sentence(start)
         index = max(0, bisect_right(self._clause_starts, start) - 1)
-        stop = self.clause(end - 1)[1]
-        if cue.search(self.text, self.clauses[index][0], max(stop, end)):
+        if self.has(cue, self.clauses[index][0], max(self.clause(end - 1)[1], end)):
             return True
-        while index > 0 and self.clauses[index][0] > first:
-            if FINITE.search(self.text, *self.clauses[index]):
-                return False
+        if not self.has(cue, first, start):
+            return False
+        while index > 0 and self.clauses[index][0] > first and not self.has(FINITE, *self.clauses[index]):
             index -= 1
-            if cue.search(self.text, *self.clauses[index]):
+            if self.has(cue, *self.clauses[index]):
                 return True
         return False
 
     def _walled(self, cue: re.Pattern[str], at: int, first: int, last: int) -> bool:
         """Whether `but`, `however` or a dash stands between the span and every such cue."""
-        for match in cue.finditer(self.text, first, last):
-            low, high = sorted((match.start(), at))
-            if not re.search(r"\b(?:but|however|whereas|while|though|although)\b|\s--?\s", self.text[low:high]):
-                return False
-        return True
+        places = self.places(cue)
+        inside = places[bisect_left(places, (first, 0)) : bisect_left(places, (last, 0))]
+        return all(self.has(WALL, *sorted((start, at))) for start, _ in inside)
 
     @cached_property
     def _headings(self) -> list[tuple[int, int, str]]:
