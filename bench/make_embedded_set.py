@@ -3,10 +3,10 @@
     python bench/make_embedded_set.py                  build both files from the families and the recorded counts
     python bench/make_embedded_set.py measure GGUF     sample and grade every problem anew (needs the wheel xllamacpp)
 
-A family (bench/corpus/embedded/*.txt) is a heading, inputs that its problems share, and up to four functions that differ
-in what they compute. The example of each problem is written by hand and must agree with its reference; the other tests
-are the reference's answers. Building refuses a set that could flatter or leak: a problem that a constant or an echo of
-an argument solves, two problems that one function solves (in one set or across both), prompts that share their words.
+A family (bench/corpus/embedded/*.txt) is a heading, inputs that its problems share, and up to four functions that
+differ in what they compute. The example of each problem is written by hand and must agree with its reference; the
+other tests are the reference's answers. Building refuses a set that could flatter or leak: a problem that a constant or
+an echo of an argument solves, two problems that one function solves, prompts of both sets that share their words.
 Difficulty is the share of the embedded model's samples that passed, and nobody's opinion.
 """
 
@@ -28,13 +28,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from prompts import load
+
 FAMILIES = Path(__file__).parent / "corpus" / "embedded"
+COUNTS = FAMILIES / "counts.jsonl"
 DATA = Path(__file__).parent.parent / "tools" / "measure" / "embedded"
 SETS = ("evaluation", "pool")
 # share of samples that passed, at least: SPEC wants slices of 30 problems, these cut both sets in three usable parts
 EASY, MEDIUM = 0.5, 0.125
-SAMPLES, TEMPERATURE, MAX_TOKENS = 8, 0.8, 96
-ASK = "\n\nAnswer with the function in one ```python block and nothing else."
+SAMPLES, SLOTS = 4, 16
+DECODING = {"temperature": 0.8, "top_p": 0.95, "top_k": 0, "min_p": 0, "max_tokens": 96}
 HEADING = re.compile(r"## (?P<family>.+) \((?P<source>\w+)\)")
 SIGNATURE = re.compile(r"(?P<name>\w+)\((?P<parameters>[\w, ]+)\): (?P<statement>.+)")
 
@@ -70,8 +75,8 @@ class Task:
     def prompt(self) -> str:
         call = f"{self.name}({', '.join(map(repr, self.example))})"
         return (
-            f"Write a Python function `{self.name}({self.parameters})`. {self.statement}\n\n"
-            f"For example, `{call}` returns `{self.expected!r}`."
+            f"Write a Python function {self.name}({self.parameters}) that does this: {self.statement}"
+            f" Example: {call} == {self.expected!r}"
         )
 
     def function(self) -> Callable[..., Any]:
@@ -80,9 +85,13 @@ class Task:
         exec(self.reference, scope)
         return scope[self.name]
 
+    def answers(self) -> list[Any]:
+        """What the reference gives for each input, the example's first."""
+        return [self.function()(*args) for args in self.inputs]
+
     def tests(self) -> list[str]:
         """One assert per input; floats may differ in the last places, for there is more than one right formula."""
-        return [_assert(self.name, args, self.function()(*_copy(args))) for args in self.inputs]
+        return [_assert(self.name, args, answer) for args, answer in zip(self.inputs, self.answers(), strict=True)]
 
 
 def _assert(name: str, args: tuple[Any, ...], expected: Any) -> str:
@@ -90,10 +99,6 @@ def _assert(name: str, args: tuple[Any, ...], expected: Any) -> str:
     if isinstance(expected, float):
         return f"assert abs({call} - {expected!r}) < 1e-6"
     return f"assert {call} == {expected!r}"
-
-
-def _copy(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return ast.literal_eval(repr(args))
 
 
 # reading the families
@@ -132,6 +137,7 @@ def _task(name: str, heading: re.Match[str], shared: str, text: str) -> Task:
 
 def complaints(found: list[Task]) -> Iterator[str]:
     """Everything wrong with the problems, one line each; none for a set that may ship."""
+    signal.signal(signal.SIGALRM, _out_of_time)
     names = [task.name for task in found]
     yield from (f"{name}: the name repeats" for name in sorted({n for n in names if names.count(n) > 1}))
     for task in found:
@@ -141,43 +147,52 @@ def complaints(found: list[Task]) -> Iterator[str]:
 
 
 def _own_complaints(task: Task) -> Iterator[str]:
-    answers = [task.function()(*_copy(args)) for args in task.inputs]
+    before = repr(task.inputs)
+    answers = task.answers()
+    if repr(task.inputs) != before:
+        yield f"{task.id}: the reference changes its arguments"
     if repr(answers[0]) != repr(task.expected):
         yield f"{task.id}: the example says {task.expected!r}, the reference {answers[0]!r}"
     if len(task.inputs) < 5:
         yield f"{task.id}: {len(task.inputs)} tests"
-    constants = {repr(value): value for value in [*answers, None, True, False, 0, 1, "", []]}
-    for text, value in constants.items():
-        if all(_same(value, answer) for answer in answers):
-            yield f"{task.id}: the constant {text} passes"
-    for place in range(task.arity):
-        if all(_same(args[place], answer) for args, answer in zip(task.inputs, answers, strict=True)):
+    for value in [*answers, None, True, False, 0, 1, "", []]:
+        if all(value == answer for answer in answers):
+            yield f"{task.id}: the constant {value!r} passes"
+    for place, given in enumerate(zip(*task.inputs, strict=True)):
+        if list(given) == answers:
             yield f"{task.id}: returning argument {place} passes"
 
 
-def _same(value: Any, answer: Any) -> bool:
-    return value == answer
-
-
 def _twins(found: list[Task]) -> Iterator[str]:
-    """Pairs where the reference of one passes the tests of the other."""
-    functions = {task.id: task.function() for task in found}
-    answers = {task.id: [functions[task.id](*_copy(args)) for args in task.inputs] for task in found}
-    for one, other in itertools.permutations(found, 2):
-        if one.arity == other.arity and _solves(functions[one.id], other, answers[other.id]):
-            yield f"{one.id} solves {other.id}"
+    """Pairs that one function solves: within a set in both directions, across the sets in any.
+
+    One direction alone is common within a family (a sum of numbers counts truths, too) and leaks nothing there.
+    """
+    functions, answers = {t.id: t.function() for t in found}, {t.id: t.answers() for t in found}
+    solved = {
+        (one.id, other.id)
+        for one, other in itertools.permutations(found, 2)
+        if one.arity == other.arity and _solves(functions[one.id], other, answers[other.id])
+    }
+    sets = {task.id: task.set for task in found}
+    for one, other in sorted(solved):
+        if sets[one] != sets[other] or (other, one) in solved:
+            yield f"{one} solves {other}"
 
 
 def _solves(function: Callable[..., Any], task: Task, answers: list[Any]) -> bool:
     """A function may loop for ever on what it was not written for: it has a tenth of a second."""
-    signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError()))
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
-        return all(function(*_copy(args)) == answer for args, answer in zip(task.inputs, answers, strict=True))
+        return all(function(*args) == answer for args, answer in zip(task.inputs, answers, strict=True))
     except Exception:  # whatever it raises, it does not solve the task
         return False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _out_of_time(*_: object) -> None:
+    raise TimeoutError
 
 
 def _like_words(found: list[Task]) -> Iterator[str]:
@@ -221,7 +236,7 @@ def label(correct: int, total: int) -> str:
 
 def counts() -> dict[str, tuple[int, int]]:
     """c and n of every problem, as measured."""
-    rows = map(json.loads, (FAMILIES / "counts.jsonl").read_text().splitlines())
+    rows = map(json.loads, COUNTS.read_text().splitlines() if COUNTS.exists() else ())
     return {row["id"]: (row["c"], row["n"]) for row in rows}
 
 
@@ -240,56 +255,49 @@ def build() -> dict[str, str]:
 
 
 def measure(model: str) -> None:
-    """Sample and grade every problem with the embedded model; writes counts.jsonl."""
+    """Sample and grade with the embedded model whatever has no counts yet. To measure anew, delete counts.jsonl."""
     found = [task for name in SETS for task in tasks(name)]
+    done = counts()
+    waiting = [task for task in found if task.id not in done]
     port = _serve(model)
-    with ThreadPoolExecutor(16) as pool:
-        graded = pool.map(lambda pair: _passes(pair[0], _answer(port, *pair)), itertools.product(found, range(SAMPLES)))
-        rows = []
-        for task in found:
-            rows.append({"id": task.id, "c": sum(itertools.islice(graded, SAMPLES)), "n": SAMPLES})
-            print(json.dumps(rows[-1]), flush=True)
-    (FAMILIES / "counts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ThreadPoolExecutor(SLOTS // SAMPLES) as pool, COUNTS.open("a") as lines:
+        for task, answers in zip(waiting, pool.map(lambda task: _answers(port, task), waiting), strict=True):
+            lines.write(json.dumps({"id": task.id, "c": sum(_passes(task, a) for a in answers), "n": SAMPLES}) + "\n")
+            lines.flush()
 
 
 def _serve(model: str) -> int:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path, params.n_parallel, params.n_ctx, params.port = model, 16, 16 * 512, 18435
+    params.model.path, params.n_parallel, params.n_ctx, params.port = model, SLOTS, SLOTS * 512, 18435
     params.cpuparams.n_threads = 1
     threading.server = xllamacpp.Server(params)  # kept alive as long as the process
     return 18435
 
 
-def _answer(port: int, task: Task, index: int) -> str:
-    """One sample, cut off at the end of its first fence: what follows is prose, and costs as much as the code."""
+def _answers(port: int, task: Task) -> list[str]:
+    """SAMPLES answers that share one reading of the prompt, each cut where its fence closes: what follows is prose."""
     wanted = {
-        "messages": [{"role": "user", "content": task.prompt + ASK}],
-        "temperature": TEMPERATURE,
-        "max_tokens": MAX_TOKENS,
-        "seed": index,
-        "stream": True,
+        "messages": [{"role": "user", "content": load("solve_function", prompt=task.prompt)}],
+        "n": SAMPLES,
+        "stop": ["\n```\n"],
+        "seed": 0,
+        **DECODING,
     }
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/chat/completions",
         json.dumps(wanted).encode(),
         {"Content-Type": "application/json"},
     )
-    text = ""
-    with urllib.request.urlopen(request, timeout=600) as reply:
-        for line in reply:
-            if line.startswith(b"data: {"):
-                text += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
-            if text.count("```") > 1:
-                break
-    return text
+    with urllib.request.urlopen(request, timeout=3600) as reply:
+        return [choice["message"]["content"] for choice in json.load(reply)["choices"]]
 
 
 def _passes(task: Task, answer: str) -> bool:
     """The first fence and the tests in a process of its own, with a second of CPU and half a gigabyte."""
-    fence = re.search(r"```(?:python)?\n(.*?)(?:```|\Z)", answer, re.S)
-    program = (fence[1] if fence else answer) + "\n" + "\n".join(task.tests()) + "\nprint('all ' + 'passed')\n"
+    fence = re.search(r"```(?:python)?\n(.*?)(?:```|\Z)", answer, re.DOTALL)
+    program = "\n".join([fence[1] if fence else answer, *task.tests(), "print('all ' + 'passed')"])
     done = subprocess.run(
         [sys.executable, "-I", "-c", program],
         capture_output=True,
