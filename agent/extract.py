@@ -97,9 +97,8 @@ def _read(text: str) -> Reading:
     scan = scanned(text)
     candidates = sorted(_candidates(scan), key=lambda f: (f.at, f.field))
     weighed = [(found, why_not(scan, found)) for found in candidates]
-    good = [_fact(scan, found) for found, reason in weighed if reason is None]
-    good = rebound(scan, good, [_fact(scan, found) for found, _ in weighed])
-    kept, corrections = settled(scan, good)
+    good = rebound(scan, [found for found, reason in weighed if reason is None], candidates)
+    kept, corrections = settled(scan, [_fact(scan, found) for found in good])
     doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason not in (None, "dropped")]
     return Reading(facts=tuple(kept), unrecorded=tuple(_worth_saying(doubtful)), corrections=tuple(corrections))
 
@@ -153,8 +152,8 @@ def _denied(scan: Scan, found: Found, root: str) -> bool:
 def _fact(scan: Scan, found: Found) -> Fact:
     """The fact with its words; a word of correction before it in its sentence belongs to them."""
     low, _ = scan.moods.sentence(found.start)
-    cue = CORRECTION.search(scan.text, low, found.start)
-    first = cue.start() if cue and found.unit else found.start
+    cue = scan.moods.first(CORRECTION, low, found.start)
+    first = cue if cue >= 0 and found.unit else found.start
     words = scan.original[first : found.end]
     start = first + len(words) - len(words.lstrip())
     return Fact(field=found.field, value=found.value, unit=found.unit, start=start, end=found.end, words=words.strip())

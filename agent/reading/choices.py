@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agent.reading.facts import Found
 from agent.reading.moods import NT
-from agent.reading.scan import Scan, found
+from agent.reading.scan import Kinds, Scan, found
 
 DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
     (
@@ -48,9 +48,7 @@ DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
         r"|log parsing|etl (?:jobs|pipelines)|regex generation|kernel (?:writing|generation)",
     ),
 )
-DISTRIBUTION = re.compile(
-    "|".join(f"(?P<{name}>(?<![\\w-])(?:{pattern})(?![\\w-]))" for name, pattern in DISTRIBUTIONS)
-)
+DISTRIBUTION = Kinds(DISTRIBUTIONS, before=r"(?<![\w-])", after=r"(?![\w-])")
 DISTRIBUTION_KEY = re.compile(
     r"\b(?:problem[ _-]?distribution|distribution|task[ _-]?(?:family|type)|problem[ _-]?type)[\"'`*]*\s*(?:is"
     r"|:|=|\|)\s*[\"'`]?(?P<value>other|[^,;\n|.]{3,60})",
@@ -64,12 +62,12 @@ NOT_DISTRIBUTION = re.compile(
 def problem_distribution(scan: Scan) -> Iterator[Found]:
     """problem_distribution: the first kind of problem that is named."""
     sources = re.compile(r"\s*(?:slice|split|subset|:|\(|=)")
-    for match in DISTRIBUTION.finditer(scan.text):
+    for kind, match in DISTRIBUTION.finditer(scan.text):
         before = scan.before(match.start(), 40)
         source = re.match(r"codeforces|at ?coder|leet ?code|competition\b", match[0])
         if NOT_DISTRIBUTION.search(before) or (source and sources.match(scan.text, match.end())):
             continue
-        yield found("problem_distribution", match.lastgroup, match)
+        yield found("problem_distribution", kind, match)
         return
     for match in DISTRIBUTION_KEY.finditer(scan.text):
         if not re.match(r"\W*(?:tbd|unknown|\?|n/?a|not|mixed?)", match["value"]):
@@ -101,7 +99,7 @@ MOVES: tuple[tuple[str, str], ...] = (
         r"|external data|\bsft\b|supervised fine-?tun\w*",
     ),
 )
-MOVE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in MOVES))
+MOVE = Kinds(MOVES, before=r"(?<!\w)")
 _SSD = r"(?:ssd|(?:simple )?self-?distill?(?:ation|ing)|this(?: (?:thing|idea|plan))?|that|it)"
 INSTEAD = re.compile(
     rf"\b(?:otherwise|(?:in the absence of|absent|in place of|rather than|without) {_SSD}|alternativ\w*|plan b"
@@ -142,23 +140,23 @@ def comparator(scan: Scan) -> Iterator[Found]:
     """comparator: the move the team would otherwise make."""
     for match in INSTEAD.finditer(scan.text):
         moves = list(_moves(scan, match))
-        after = [m for m in moves if m.start() >= match.end()]
-        for move in (after or moves[-1:])[:1]:
+        after = [(name, m) for name, m in moves if m.start() >= match.end()]
+        for name, move in (after or moves[-1:])[:1]:
             start, end = min(match.start(), move.start()), max(match.end(), move.end())
-            yield Found("comparator", move.lastgroup, "", start, end, move.span())
+            yield Found("comparator", name, "", start, end, move.span())
     for pattern in OTHER_MOVES:
         for match in pattern.finditer(scan.text):
             yield found("comparator", "other", match, group="value")
 
 
-def _moves(scan: Scan, cue: re.Match[str]) -> Iterator[re.Match[str]]:
+def _moves(scan: Scan, cue: re.Match[str]) -> Iterator[tuple[str, re.Match[str]]]:
     """Moves named in the sentence of a cue and neither denied nor done before."""
     low, high = scan.moods.sentence(cue.start())
-    for match in MOVE.finditer(scan.text, low, high):
+    for name, match in MOVE.finditer(scan.text, low, high):
         clause = scan.clause(match.start())
         past = DONE_BEFORE.search(clause) and not re.search(r"if|comparator|otherwise", clause)
         if not past and not re.search(rf"\b(?:not|no|than|over|{NT})\s+(?:a |the )?$", scan.before(match.start(), 12)):
-            yield match
+            yield name, match
 
 
 VERIFIERS: tuple[tuple[str, str], ...] = (
@@ -179,7 +177,7 @@ VERIFIERS: tuple[tuple[str, str], ...] = (
     ),
     ("type_checker", r"type[- _]?check\w*|\bmypy\b|\bpyright\b|\btsc\b|static typ\w+|cargo check|\bpyre\b"),
 )
-VERIFIER = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in VERIFIERS))
+VERIFIER = Kinds(VERIFIERS, before=r"(?<![\w])")
 NO_VERIFIER = re.compile(
     rf"\b(?:no|(?:is|have|do) not(?: have)?(?: an?| any)?|{NT}(?: have| got)?(?: an?| any)?|without(?: any| a)?"
     r"|lack(?:s|ing)? (?:a|any)|zero) (?:kind of |automatic |automated |real |usable |working |proper |such |good )*"
@@ -189,6 +187,12 @@ NO_VERIFIER = re.compile(
     r"|absent)|\bnothing (?:to|that can) (?:verify|check)(?: with)?|\b(?:cannot|can'?t"
     r"|can not) (?:automatically )?(?:verify|check (?:the )?answers)\b|\bunverifiable\b|\bverifier: ?$",
 )
+NO_BEFORE = re.compile(
+    rf"\b(?:no|not|without|{NT}|neither|nor|never|lacks?)\s+(?:(?:have|any|a|yet|real|really|even|run|use"
+    rf"|got) )*(?:\w+ )?$"
+)
+NO_AFTER = re.compile(r"[\"'`]?\s*(?::|=)?\s*(?:no|none|not|false|missing)\b")
+MADE = re.compile(r"\s*(?:generation|writing|generator)")
 NOT_VERIFIER = re.compile(
     r"\b(?:test (?:generation|writing)|generat\w+ (?:unit )?tests|write (?:unit )?tests|rollback|rolls? back"
     r"|tests? the)\b",
@@ -196,24 +200,20 @@ NOT_VERIFIER = re.compile(
 
 
 def verifier(scan: Scan) -> Iterator[Found]:
-    """verifier: how an answer is judged, the strongest that is named first; `none` only where that is said."""
-    finds = [found("verifier", "none", match) for match in NO_VERIFIER.finditer(scan.text)]
-    for match in VERIFIER.finditer(scan.text):
-        clause, before = scan.clause(match.start()), scan.before(match.start(), 40)
-        if NOT_VERIFIER.search(clause) or re.match(
-            r"\s*(?:generation|writing|generator)", scan.text[match.end() : match.end() + 14]
-        ):
-            continue
-        if re.search(
-            rf"\b(?:no|not|without|{NT}|neither|nor|never|lacks?)\s+(?:have |any |a |yet |real |really |even "
-            r"|run |use |got )*(?:\w+ )?$",
-            before,
-        ) or re.match(
-            r"[\"'`]?\s*(?::|=)?\s*(?:no|none|not|false|missing)\b", scan.text[match.end() : match.end() + 10]
-        ):
-            continue
-        if not any(f.value == "none" and f.start <= match.start() < f.end for f in finds):
-            finds.append(found("verifier", match.lastgroup, match))
-    if any(f.value != "none" for f in finds):
-        finds = [f for f in finds if f.value != "none" or f.start > max(g.start for g in finds if g.value != "none")]
-    yield from finds[:1] if len({f.value for f in finds}) > 1 and finds[0].value != "none" else finds
+    """verifier: how an answer is judged, the first that is named; `none` only where that is said."""
+    none = [found("verifier", "none", match) for match in NO_VERIFIER.finditer(scan.text)]
+    named = [
+        found("verifier", name, match)
+        for name, match in VERIFIER.finditer(scan.text)
+        if not _unused(scan, match) and not any(f.start <= match.start() < f.end for f in none)
+    ]
+    last = max((f.start for f in named), default=-1)
+    finds = named + [f for f in none if f.start > last]
+    yield from finds[:1] if len({f.value for f in finds}) > 1 and named else finds
+
+
+def _unused(scan: Scan, match: re.Match[str]) -> bool:
+    """Whether tests are written, not run, or are denied."""
+    made = NOT_VERIFIER.search(scan.clause(match.start())) or MADE.match(scan.text, match.end())
+    denied = NO_BEFORE.search(scan.before(match.start(), 40)) or NO_AFTER.match(scan.text, match.end())
+    return bool(made or denied)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from dataclasses import replace
 
 from agent.reading import numbers
-from agent.reading.facts import Correction, Fact
+from agent.reading.facts import Correction, Fact, Found
+from agent.reading.moods import NT
 from agent.reading.scan import Scan
 
 FIRST_WINS = {"model_name", "gpu_type", "license", "purpose", "failure_cost", "comparator", "verifier", "benchmark"}
@@ -19,17 +22,17 @@ CORRECTION = re.compile(
     r"|correct)|on second thought"
     r"|apologies|pardon|no no|nope)\b|(?:^|\n)\s*\*(?=\d))",
 )
-REFERS = re.compile(
-    r"(?:(?P<correction>"
-    + CORRECTION.pattern
-    + r")|\b(?P<contrast>today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really"
+CONTRAST = re.compile(
+    r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
     r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
-    r"|(?:we|they)(?:'?re| are| have| stand)|ours"
-    r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b)"
+    r"|(?:we|they)(?:'?re| are| have| stand)"
+    r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b"
+)
+LEADS = re.compile(
     r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size"
     r"|read"
     r"|to|say|right|correct|one|i|meant|mean|wait|no|sorry|rather|at|stands|have|only|just|we|they|are"
-    r"|we're)\b[\s,:]*)*$"
+    r"|we're)\b[\s,:]*)*"
 )
 ALONE = re.compile(r"\s*(?:$|[.,;!)\n]|(?:though|but|and|instead|not|exactly|in total|total|overall)\b)")
 RETRACTION = re.compile(
@@ -37,8 +40,8 @@ RETRACTION = re.compile(
     r"|what i (?:just )?said|i said))\b",
 )
 NOT_THIS = re.compile(
-    r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer|isn't"
-    r"|old(?: value)?(?: was)?|n't|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |a |at "
+    r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer"
+    rf"|old(?: value)?(?: was)?|{NT}|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |a |at "
     r"|be |actually |around |just )?$",
 )
 
@@ -49,7 +52,7 @@ NO_LONGER = re.compile(
 )
 
 
-def rebound(scan: Scan, good: list[Fact], figures: list[Fact]) -> list[Fact]:
+def rebound(scan: Scan, good: list[Found], figures: list[Found]) -> list[Found]:
     """A bare figure that refers back takes the field of the figure before it.
 
     `pass@1 is 43. no wait, 41` puts a fact right, so it needs one (good); `our goal is 50% pass@1, today it is 44` sets
@@ -57,29 +60,42 @@ def rebound(scan: Scan, good: list[Fact], figures: list[Fact]) -> list[Fact]:
     """
     added = []
     for number in scan.numbers:
-        if not scan.free(number) or any(f.start <= number.start < f.end for f in figures) or not _alone(scan, number):
+        corrects = _follows(scan, CORRECTION, number)
+        if not (corrects or _follows(scan, CONTRAST, number)) or not _alone(scan, number):
             continue
-        if NOT_THIS.search(scan.before(number.start, 14).replace("no ", "   ")):
+        if not scan.free(number) or any(f.start <= number.start < f.end for f in figures):
             continue
-        cue, anchors = REFERS.search(scan.before(number.start, 60)), good
-        if cue and cue["contrast"]:
-            anchors = [f for f in figures if number.start - f.end <= 80]
+        anchors = good if corrects else [f for f in figures if number.start - f.end <= 80]
         before = [f for f in anchors if f.end <= number.start and f.unit]
-        if cue and before and (value := revalued(before[-1], number)) is not None:
-            start = before[-1].start
-            span = {"start": start, "end": number.end, "words": scan.original[start : number.end]}
-            added.append(before[-1].model_copy(update={"value": value, **span}))
+        if before and (value := revalued(before[-1], number)) is not None:
+            at = (number.start, number.end)
+            added.append(replace(before[-1], value=value, end=number.end, at=at, doubt=""))
     return sorted([*good, *added], key=lambda f: (f.end, f.field))
+
+
+def _follows(scan: Scan, cue: re.Pattern[str], number: numbers.Number) -> bool:
+    """Whether a figure comes right after a cue, with nothing but small words between."""
+    low = max(number.start - 60, scan.moods.sentence(number.start)[0])
+    places = scan.moods.places(cue)
+    index = bisect_left(places, (number.start + 1, 0)) - 1
+    return (
+        index >= 0
+        and places[index][0] >= low
+        and LEADS.fullmatch(scan.text, places[index][1], number.start) is not None
+    )
 
 
 def _alone(scan: Scan, number: numbers.Number) -> bool:
     """Whether a figure counts nothing that is named after it, and is said outright."""
     at = (number.start, number.end)
-    outright = scan.moods.of(*at, "measured") is None and not scan.moods.beside(*at)
-    return outright and ALONE.match(scan.text, number.end) is not None
+    if ALONE.match(scan.text, number.end) is None or NOT_THIS.search(
+        scan.before(number.start, 14).replace("no ", "   ")
+    ):
+        return False
+    return scan.moods.of(*at, "measured") is None and not scan.moods.beside(*at)
 
 
-def revalued(fact: Fact, number: numbers.Number) -> float | int | None:
+def revalued(fact: Found, number: numbers.Number) -> float | int | None:
     """A new figure read in the unit of an earlier fact."""
     if fact.unit == "fraction":
         return numbers.rate(number)
@@ -96,7 +112,7 @@ def settled(scan: Scan, good: list[Fact]) -> tuple[list[Fact], list[Correction]]
         earlier = [f for f in kept if f.field == fact.field]
         if any(f.value == fact.value for f in earlier):
             continue
-        if earlier and CORRECTION.search(scan.text, min(earlier[-1].end, fact.start), _clause_end(scan, fact)):
+        if earlier and scan.moods.has(CORRECTION, min(earlier[-1].end, fact.start), _clause_end(scan, fact)):
             kept = [f for f in kept if f.field != fact.field]
             corrections.append(Correction(field=fact.field, old=earlier[-1].value, new=fact.value, words=fact.words))
         elif (earlier and fact.field in FIRST_WINS) or (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agent.reading.marks import WHOLE
 
@@ -115,6 +116,7 @@ def plain_key(key: str) -> str:
     return re.sub(r"[^a-z0-9@^=#]+", "_", bare or key.strip().lower()).strip("_")
 
 
+@lru_cache(maxsize=4096)
 def field_of(key: str) -> str | None:
     """The field of one key, or None."""
     norm = plain_key(key)

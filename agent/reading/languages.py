@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from agent.reading.corrections import CORRECTION
 from agent.reading.facts import Found
 from agent.reading.moods import NT
-from agent.reading.scan import Scan
+from agent.reading.scan import Kinds, Scan
 
 LANGUAGES = {
     "python": r"python ?3?|\bpy\b",
@@ -79,11 +79,7 @@ SHY = [
     "py",
 ]
 """Names that are also words or file endings: counted beside another language or after a cue only."""
-LANGUAGE = re.compile(
-    r"(?<![\w.@#-])(?:"
-    + "|".join(f"(?P<l{i}>{p})" for i, p in enumerate(LANGUAGES.values()))
-    + r")(?![\w#@]|\+\+|\.\w|-\d|/\w*\.)",
-)
+LANGUAGE = Kinds(LANGUAGES.items(), before=r"(?<![\w.@#-])", after=r"(?![\w#@]|\+\+|\.\w|-\d|/\w*\.)")
 LANGUAGE_CUE = re.compile(
     r"\b(?:languages?|langs?|written in|writes?|coding in|programs? in|code in|in|mostly|only|mainly|for"
     r"|speaks?|all|pure)\b[\s:=\[\"'`*(-]*$",
@@ -101,8 +97,7 @@ NOT_LANGUAGE = re.compile(
 def languages(scan: Scan) -> Iterator[Found]:
     """languages, as one list in order of mention."""
     marks = []
-    for match in LANGUAGE.finditer(scan.text):
-        name = list(LANGUAGES)[int(match.lastgroup[1:])] if match.lastgroup else ""
+    for name, match in LANGUAGE.finditer(scan.text):
         if not NOT_LANGUAGE.match(scan.text, match.end()) and not scan.overlaps(*match.span()):
             marks.append((match, name))
     kept = [m for i, m in enumerate(marks) if _is_language(scan, marks, i)]

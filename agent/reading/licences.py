@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agent.reading.corrections import NOT_THIS
 from agent.reading.facts import Found
-from agent.reading.scan import Scan, found
+from agent.reading.scan import Kinds, Scan, found
 
 LICENCES: tuple[tuple[str, str], ...] = (
     (r"apache(?:(?:[- ]licen[cs]e,?)?[- ]?(?:version |v)?2(?:\.0)?(?!\.?\d))?(?: ?licen[cs]e[d]?)?", "Apache-2.0"),
@@ -31,7 +31,7 @@ LICENCES: tuple[tuple[str, str], ...] = (
     (r"bigcode[- ]open ?rail[- ]?m?(?: v?\d)?|open ?rail(?:\+\+|[- ]?m)?", "OpenRAIL-M"),
     (r"unlicense\b", "Unlicense"),
 )
-LICENCE = tuple((re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])"), name) for pattern, name in LICENCES)
+LICENCE = Kinds(((name, pattern) for pattern, name in LICENCES), before=r"(?<![\w-])", after=r"(?![\w-])")
 OTHER_LICENCE = re.compile(
     r"(?P<name>(?:the )?(?:llama|meta|gemma|qwen|tongyi qianwen|deepseek|mistral|nvidia|falcon|yi"
     r"|stability(?: ai)?|health ai|research)(?:[- ]?\d[\d.]*)?(?:[- ](?:ai|open|model|research|community"
@@ -46,7 +46,7 @@ NO_LICENCE = re.compile(r"(?:a|the|not|no|unclear|unknown|tbd|fine|ok|what|that|
 
 def licence(scan: Scan) -> Iterator[Found]:
     """license, as an SPDX id where there is one."""
-    known = [found("license", name, m) for pattern, name in LICENCE for m in pattern.finditer(scan.text)]
+    known = [found("license", name, m) for name, m in LICENCE.finditer(scan.text)]
     known = [f for f in known if not scan.overlaps(f.start, f.end)]
     held = [f for f in known if not NOT_THIS.search(scan.before(f.start, 26))]
     scan.taken += [(f.start, f.end) for f in known]

@@ -176,9 +176,13 @@ class Moods:
 
     def has(self, cue: re.Pattern[str], low: int, high: int) -> bool:
         """Whether a cue stands in a stretch of the text."""
+        return self.first(cue, low, high) >= 0
+
+    def first(self, cue: re.Pattern[str], low: int, high: int) -> int:
+        """Where the first cue of a stretch starts, or -1."""
         places = self.places(cue)
         index = bisect_left(places, (low, 0))
-        return index < len(places) and places[index][1] <= high
+        return places[index][0] if index < len(places) and places[index][1] <= high else -1
 
     def last(self, cue: re.Pattern[str], low: int, high: int) -> int:
         """Where the last cue of a stretch starts, or -1."""
