@@ -47,54 +47,54 @@ SAMPLE_NOUN = re.compile(
     r"[\s-]*(?:(?:independent|random|raw|i\.?i\.?d\.?) )?(?:samples?|completions?|generations?|draws?"
     r"|rollouts?|attempts|answers|gens)\b(?!\s+(?:in total|total|overall))",
 )
-PER_PROBLEM = re.compile(
-    r"[\s-]*(?:\w+[\s-]){0,2}(?:per|each|for each|for every|/|a|apiece|every)\s*(?:problem|task|question"
-    r"|prompt|item|one)?",
-)
 N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of|(?<=pass)|\b)\s*$")
+
+
+NOT_PROBLEMS = re.compile(
+    SAMPLE_NOUN.pattern + r"|\s*(?:/|per)\s*(?:problem|task)|\s*(?:gpu|hours?|days?|%|tokens?|languages)"
+)
+IS_K = re.compile(r"(?:[@^]\s*|\bat\s*|\bk ?= ?|top[- ])$")
+INSIDE = re.compile(
+    r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)"
+)
+OF_SAMPLES = re.compile(r"\s*(?:,\s*)?(?:samples|per)")
+PART_BEFORE = re.compile(
+    r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed|wrong|dropped"
+    r"|removed"
+    r"|flagged)\s*$"
+)
 
 
 def heldout_n(scan: Scan) -> Iterator[Found]:
     """heldout_n: problems of the evaluation set, told apart from the prompt pool and from slices."""
     for number in scan.numbers:
-        value = count(number) if scan.free(number) else None
-        if value is None or (number.scale not in ("", "k", "thousand")) or _of_slice(scan, number):
+        value = count(number) if number.scale in ("", "k", "thousand") and scan.free(number) else None
+        if value is None or _counts_else(scan, number):
             continue
-        clause = scan.clause(number.start)
         before = scan.before(number.start, 60)
         noun, cue = PROBLEM_NOUN.match(scan.text, number.end), HELDOUT_CUE.search(before)
-        if SAMPLE_NOUN.match(scan.text, number.end) or re.match(
-            r"\s*(?:/|per)\s*(?:problem|task)", scan.text[number.end : number.end + 12]
-        ):
+        if noun and PART_BEFORE.search(before):
             continue
-        if re.search(r"[@^]\s*$|\bat\s*$|\bk ?= ?$|top[- ]$", before) or re.match(
-            r"\s*(?:gpu|hours?|days?|%|tokens?|languages)", scan.text[number.end : number.end + 8]
-        ):
+        letter = value >= 20 and N_CUE.search(before) and not OF_SAMPLES.match(scan.text, number.end)
+        named = noun or cue or letter or INSIDE.match(scan.text, number.end)
+        if not named or value < (1 if noun else 10) or _elsewhere(scan, number, bool(noun)):
             continue
-        inside = re.match(
-            r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)",
-            scan.text[number.end : number.end + 40],
-        )
-        letter = (
-            N_CUE.search(before)
-            and value >= 20
-            and not re.match(r"\s*(?:,\s*)?(?:samples|per)", scan.text[number.end : number.end + 12])
-        )
-        if not noun and GPU_HOURS.search(scan.sentence(number.start)):
-            continue
-        if not (noun or cue or letter or inside) or (POOL.search(clause) and not HELD.search(clause)):
-            continue
-        if noun and re.search(
-            r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed"
-            r"|wrong|dropped|removed|flagged)\s*$",
-            before,
-        ):
-            continue
-        if value >= (1 if noun else 10):
-            start = number.start - (len(cue[0]) if cue and not noun else 0)
-            yield Found(
-                "heldout_n", value, "count", start, noun.end() if noun else number.end, (number.start, number.end)
-            )
+        start, end = number.start - (len(cue[0]) if cue and not noun else 0), noun.end() if noun else number.end
+        yield Found("heldout_n", value, "count", start, end, (number.start, number.end))
+
+
+def _counts_else(scan: Scan, number: Number) -> bool:
+    """Whether a number is a k, or counts draws, hours or tokens."""
+    return bool(NOT_PROBLEMS.match(scan.text, number.end) or IS_K.search(scan.before(number.start, 8)))
+
+
+def _elsewhere(scan: Scan, number: Number, noun: bool) -> bool:
+    """Whether a number sizes a slice, a budget or the prompt pool."""
+    low, high = scan.moods.clause(number.start)
+    if not noun and scan.moods.has(GPU_HOURS, *scan.moods.sentence(number.start)):
+        return True
+    pooled = scan.moods.has(POOL, low, high) and not scan.moods.has(HELD, low, high)
+    return pooled or _of_slice(scan, number)
 
 
 SLICE_WORD = re.compile(
@@ -106,45 +106,33 @@ TOTAL_WORD = re.compile(r"\b(?:total|overall|in all|altogether|held-?out|whole|c
 
 def _of_slice(scan: Scan, number: Number) -> bool:
     """Whether a number sizes a slice: the slice's name comes first in its sentence, or right after it."""
-    low, _ = scan.moods.sentence(number.start)
-    line = max(low, scan.text.rfind("\n", 0, number.start) + 1)
-    if TOTAL_WORD.search(scan.clause(number.start)):
+    if scan.moods.has(TOTAL_WORD, *scan.moods.clause(number.start)):
         return False
-    if re.match(
-        r"\s+(?:are |is |of (?:them|which) (?:are )?)?(?:easy|medium|hard|difficult)\b",
-        scan.text[number.end : number.end + 30],
-    ):
-        return True
-    return SLICE_WORD.search(scan.text, line, number.start) is not None
+    low = max(scan.moods.sentence(number.start)[0], scan.text.rfind("\n", 0, number.start) + 1)
+    return scan.moods.has(SLICE_WORD, low, number.start) or SLICE_AFTER.match(scan.text, number.end) is not None
+
+
+SLICE_AFTER = re.compile(r"\s+(?:are |is |of (?:them|which) (?:are )?)?(?:easy|medium|hard|difficult)\b")
+TIMES = re.compile(r"(?:problems|tasks|\d)\s*(?:x|\*|times)\s*$")
+SAMPLES_KEY = re.compile(
+    r"\b(?:n_?samples|num_?samples|samples(?:_per_(?:problem|task|prompt))?|samples per (?:problem|task))[\"'`*]*\s*"
+    r"(?:[:=|]|is|was)\s*[\"'`]*$"
+)
+DEVICES = re.compile(r"\s*(?:x|h100|a100|gpu)")
 
 
 def samples_per_problem(scan: Scan) -> Iterator[Found]:
     """samples_per_problem: draws per problem behind the pass@k."""
     for number in scan.numbers:
         value = count(number) if scan.free(number) else None
-        if not value or value > 10_000:
+        if not value or value > 10_000 or DEVICES.match(scan.text, number.end):
             continue
-        noun = SAMPLE_NOUN.match(scan.text, number.end)
-        times = re.search(r"(?:problems|tasks|\d)\s*(?:x|\*|times)\s*$", scan.before(number.start, 14))
-        key = re.search(
-            r"\b(?:n_?samples|num_?samples|samples(?:_per_(?:problem|task|prompt))?|samples per (?:problem"
-            r"|task))[\"'`*]*\s*(?:[:=|]|is|was)\s*[\"'`]*$",
-            scan.before(number.start, 40),
-        )
-        pool = POOL.search(scan.clause(number.start)) and not HELD.search(scan.clause(number.start))
-        if (
-            (noun or times or key)
-            and not pool
-            and not re.match(r"\s*(?:x|h100|a100|gpu)", scan.text[number.end : number.end + 6])
-        ):
-            yield Found(
-                "samples_per_problem",
-                value,
-                "count",
-                number.start,
-                noun.end() if noun else number.end,
-                (number.start, number.end),
-            )
+        noun, before = SAMPLE_NOUN.match(scan.text, number.end), scan.before(number.start, 40)
+        span = scan.moods.clause(number.start)
+        pooled = scan.moods.has(POOL, *span) and not scan.moods.has(HELD, *span)
+        if not pooled and (noun or TIMES.search(before) or SAMPLES_KEY.search(before)):
+            end = noun.end() if noun else number.end
+            yield Found("samples_per_problem", value, "count", number.start, end, (number.start, number.end))
 
 
 CONTAMINATION = re.compile(

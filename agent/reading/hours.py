@@ -51,6 +51,12 @@ SHARE_FOR = re.compile(
     r"\b(?:half|thirds?|quarters?|fifths?|tenths?|%|percent|most|part|some|rest) of (?:which|it|them|that|those|this)\b"
     r"(?: (?:is|are|goes|go|will|be|reserved|set aside|meant|for|to|into|the))* "
 )
+NOT_HOURS = re.compile(
+    r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
+    r"|gpus?\b(?![ -]?[hdw])"
+    r"|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))"
+    rf"|\s?{GPU_NAME}(?![ -]?[hdw])"
+)
 HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -106,16 +112,7 @@ def _factor(number: Number, units: list[re.Match[str]]) -> int:
 def _is_hours(scan: Scan, number: Number) -> bool:
     if number.form != "plain" or number.scale not in ("", "k", "thousand"):
         return False
-    after = scan.text[number.end : number.end + 24]
-    if re.match(
-        r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
-        r"|gpus?\b(?![ -]?[hdw])|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))",
-        after,
-    ):
-        return False
-    if scan.before(number.start, 1) in ("$", "€", "@"):
-        return False
-    return not re.match(rf"\s?{GPU_NAME}(?![ -]?[hdw])", after)
+    return scan.before(number.start, 1) not in ("$", "€", "@") and not NOT_HOURS.match(scan.text, number.end)
 
 
 def _stages_of(

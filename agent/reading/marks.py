@@ -90,6 +90,12 @@ RATE_AFTER_CUE = re.compile(
 )
 
 
+OTHER_PERCENT = re.compile(
+    r"\s*(?:ci\b|conf|of (?:the )?(?:budget|time|data|mix)|mix|dropout|off\b|more|less|faster|cheaper)"
+)
+OUT_OF = re.compile(r"\s*(?:/|out of|of)\s*\d+\s*(?:problems|tasks)")
+
+
 @dataclass(slots=True)
 class Mark:
     """Something on a line that matters to a rate."""
@@ -169,11 +175,7 @@ def _may_be_rate(text: str, number: Number) -> bool:
         return False
     if number.form != "percent" and NOT_A_RATE.match(text, number.end):
         return False
-    if number.form == "percent" and re.match(
-        r"\s*(?:ci\b|conf|of (?:the )?(?:budget|time|data|mix)|mix|dropout|off\b|more|less|faster|cheaper)",
-        text[number.end : number.end + 20],
-    ):
+    if number.form == "percent" and OTHER_PERCENT.match(text, number.end):
         return False
-    return not RATE_AFTER_CUE.search(text[max(0, number.start - 24) : number.start]) and not re.match(
-        r"\s*(?:/|out of|of)\s*\d+\s*(?:problems|tasks)", text[number.end : number.end + 24]
-    )
+    cue = RATE_AFTER_CUE.search(text[max(0, number.start - 24) : number.start])
+    return cue is None and OUT_OF.match(text, number.end) is None

@@ -140,7 +140,7 @@ class Moods:
     """Sentences and clauses of one normalised text, and the mood of any span of it."""
 
     text: str
-    _places: dict[re.Pattern[str], list[tuple[int, int]]] = field(default_factory=dict)
+    _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
     def sentences(self) -> list[tuple[int, int]]:
@@ -170,9 +170,10 @@ class Moods:
 
     def places(self, cue: re.Pattern[str]) -> list[tuple[int, int]]:
         """Spans of a cue in the whole text; looked for once, however often it is asked for."""
-        if cue not in self._places:
-            self._places[cue] = [match.span() for match in cue.finditer(self.text)]
-        return self._places[cue]
+        key = id(cue)  # cues are constants, and a pattern hashes its whole code anew each time
+        if key not in self._places:
+            self._places[key] = [match.span() for match in cue.finditer(self.text)]
+        return self._places[key]
 
     def has(self, cue: re.Pattern[str], low: int, high: int) -> bool:
         """Whether a cue stands in a stretch of the text."""
