@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -53,20 +54,28 @@ class Screening(Record):
 def screen(text: str) -> Screening:
     """What the writer of the message proposes that SPEC section 11 refuses; same text, same answer.
 
+    Time is bounded, below a second for any length: a message beyond some 5 kB is judged in windows at its head, at its
+    tail and where `screen_config` found most between them; what lies beyond LONGEST_READ characters is not read.
     Raises FileNotFoundError where the model was not installed with the package.
     """
     text = clean(text[:LONGEST_READ])
     if not re.search(r"\w", text):
         return Screening()
     findings = screen_config.read(text)
-    score = _settled(scores(_model(), text, findings), text)
+    shown = marked(text, findings)
+    reading = _model().read(shown)
+    score = _settled(scores(_model(), reading.logits, findings), text)
     sure, doubt = _model().arrays["confident"], _model().arrays["unsure"]
     said = [i for i in range(len(PATTERNS)) if score[i] >= sure[i]]
-    asked = [i for i in np.argsort(-score, kind="stable") if doubt[i] <= score[i] < sure[i]]
-    return Screening(
-        flags=tuple(_flag(i, float(score[i]), text, findings) for i in said),
-        unsure=tuple(_flag(int(i), float(score[i]), text, findings) for i in asked[:MOST_QUESTIONS]),
-    )
+    asked = [int(i) for i in np.argsort(-score, kind="stable") if doubt[i] <= score[i] < sure[i]][:MOST_QUESTIONS]
+    words = {f.pattern: text[f.start : f.end] for f in reversed(findings)}
+    told = _likeliest(shown, reading.evidence) if said or asked else []
+
+    def flag(place: int) -> Flag:
+        quote = words.get(PATTERNS[place]) or told[place]
+        return Flag(pattern=PATTERNS[place], score=float(score[place]), words=quote.strip()[:LONGEST_QUOTE])
+
+    return Screening(flags=tuple(map(flag, said)), unsure=tuple(map(flag, asked)))
 
 
 # phrases whose sense does not hang on the rest of the message: drawing the pool from an evaluation set, or assuming a
@@ -125,27 +134,30 @@ def _model() -> Encoder:
     return Encoder.load(MODEL)
 
 
-def scores(model: Encoder, text: str, findings: list[Finding]) -> FloatArray:
+def scores(model: Encoder, logits: FloatArray, findings: list[Finding]) -> FloatArray:
     """One score per flag in 0..1, in the order of PATTERNS: the encoder's, raised where a config embodies the flag."""
     solid = {f.pattern for f in findings if f.solid}
     bonus = np.array([float(model.arrays["bonus"]) if p in solid else 0.0 for p in PATTERNS], np.float32)
-    score: FloatArray = 1 / (1 + np.exp(-(model.logits(marked(text, findings)) + bonus)))
+    score: FloatArray = 1 / (1 + np.exp(-(logits + bonus)))
     return score
 
 
-def _flag(index: int, score: float, text: str, findings: list[Finding]) -> Flag:
-    pattern = PATTERNS[index]
-    values = [text[f.start : f.end] for f in findings if f.pattern == pattern]
-    words = values[0] if values else _likeliest(index, text)
-    return Flag(pattern=pattern, score=score, words=words.strip()[:LONGEST_QUOTE])
+def _likeliest(shown: str, evidence: FloatArray) -> list[str]:
+    """For each flag the sentence whose tokens add most to it."""
+    sentences = _sentences(shown)
+    ends = np.cumsum([len(_model().tokeniser.encode(s)) for s in sentences])
+    sums = np.concatenate([np.zeros((1, len(PATTERNS)), np.float32), np.cumsum(evidence, axis=0)])[[0, *ends]]
+    return [sentences[i].translate(_UNMARKED) for i in np.diff(sums, axis=0).argmax(axis=0)]
 
 
-def _likeliest(index: int, text: str) -> str:
-    """The sentence that alone scores highest for the flag; the whole text where it is one sentence."""
-    sentences = [s for s in re.split(r"(?<=[.!?;])\s+|\n+", text) if re.search(r"\w", s)][:12]
-    if len(sentences) < 2:
-        return text
-    return max(sentences, key=lambda s: float(_model().logits(marked(s, screen_config.read(s)))[index]))
+_END = re.compile(r"(?<=[.!?;])\s+|\n\s*")
+_UNMARKED = {ord(mark): None for mark in MARKS}
+
+
+def _sentences(text: str) -> list[str]:
+    """The text cut after sentences and lines; joined again it is the text, and its tokens are those of the pieces."""
+    cuts = [0, *(found.end() for found in _END.finditer(text)), len(text)]
+    return [text[a:b] for a, b in pairwise(cuts) if a < b]
 
 
 def marked(text: str, findings: list[Finding]) -> str:

@@ -2,8 +2,8 @@
 
 Holds the WordPiece tokeniser, the forward pass of a six-layer BERT (MiniLM), and the reader of the `.npz` that
 ships with the wheel. Weights are int8 with one scale per row; they are widened once, on first use. Knows nothing of
-configs, thresholds or replies; learns nothing (bench/fit_screen.py does). Source of the starting weights:
-sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).
+configs, thresholds or replies; learns nothing (bench/fit_screen.py does). A text of any length costs at most
+MAX_WINDOWS passes on one thread. Source of the starting weights: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).
 
 Two departures from BERT's own tokeniser, both on purpose: symbols stand alone as punctuation does ("38→45" is
 three tokens, not one unknown), and line breaks, indents and the marks below are tokens: a config means them.
@@ -11,11 +11,14 @@ three tokens, not one unknown), and line breaks, indents and the marks below are
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +28,10 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 WINDOW = 192
-STRIDE = 128
-MAX_WINDOWS = 16
-"""A longer text is read at both ends: half of the windows from its head, half from its tail."""
+STRIDE = 160
+MAX_WINDOWS = 8
+END_WINDOWS = 3
+"""A text of more windows (some 5 kB) is read at both ends, and where the windows between hold most findings."""
 
 NEWLINE, INDENT = "\ue000", "\ue001"
 MARKS = tuple(chr(0xE000 + i) for i in range(32))
@@ -36,7 +40,8 @@ MARKS = tuple(chr(0xE000 + i) for i in range(32))
 _REMOVED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\ufffd]")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{MARKS[0]}-{MARKS[-1]}{_CJK}]|[^\W_{_CJK}]+|[^\w\s]|_")
-_BREAK = re.compile(r"[ \t]*\n(?:[ \t]*\n)*([ \t]*)")
+# The look-behind keeps a long run of blanks from being tried at each of its places.
+_BREAK = re.compile(r"(?<![ \t])[ \t]*\n(?:[ \t]*\n)*([ \t]*)")
 _LONGEST_WORD = 100
 
 
@@ -100,8 +105,16 @@ def _words(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """logits: shape (flags,). evidence: shape (tokens, flags), what each token of the text adds to each logit."""
+
+    logits: FloatArray
+    evidence: FloatArray
+
+
+@dataclass(frozen=True)
 class Encoder:
-    """Weights and vocabulary as stored; `logits` is all that others need.
+    """Weights and vocabulary as stored; `read` is all that others need.
 
     arrays: the content of the npz. Int8 matrices `name` come with a float32 `name.scale`, one per row.
     """
@@ -132,12 +145,21 @@ class Encoder:
         wide: FloatArray = np.multiply(array, scale, dtype=np.float32)
         return wide
 
-    def logits(self, text: str) -> FloatArray:
-        """One logit per flag, shape (flags,): the greatest over the windows of the text."""
+    def read(self, text: str) -> Reading:
+        """One logit per flag, the greatest over the windows of the text, and the tokens that window rests on."""
         ids = self.tokeniser.encode(text)
-        rows = [self._forward(self._framed(window)) for window in windows(ids)]
-        greatest: FloatArray = np.max(np.stack(rows), axis=0)
-        return greatest
+        starts = window_starts(ids, self._findings)
+        with _one_thread():
+            parts = [self._forward(self._framed(ids[s : s + WINDOW])) for s in starts]
+        logits = np.stack([part.logits for part in parts])
+        evidence = np.zeros((len(ids), logits.shape[1]), np.float32)
+        for flag, best in enumerate(logits.argmax(axis=0)):
+            evidence[starts[best] : starts[best] + WINDOW, flag] = parts[best].evidence[:, flag]
+        return Reading(logits.max(axis=0), evidence)
+
+    @cached_property
+    def _findings(self) -> frozenset[int]:
+        return frozenset(self.tokeniser.ids[mark] for mark in MARKS[2:] if mark in self.tokeniser.ids)
 
     def _framed(self, ids: Sequence[int]) -> NDArray[np.int64]:
         return np.array([self.tokeniser.first, *ids, self.tokeniser.last])
@@ -147,14 +169,18 @@ class Encoder:
         x = words[ids] * scale[ids, None].astype(np.float32) + self.weights["positions"][: len(ids)]
         return _norm(x, self.weights["embed.norm"])
 
-    def _forward(self, ids: NDArray[np.int64]) -> FloatArray:
+    def _forward(self, ids: NDArray[np.int64]) -> Reading:
         x = self._embed(ids)
         for layer in range(int(self.arrays["layers"])):
             x = self._layer(x, f"{layer}.")
-        w = self.weights
-        pooled = np.concatenate([x.mean(axis=0), x.max(axis=0)])
-        logits: FloatArray = pooled @ w["head"].T + w["head.bias"]
-        return logits
+        return self._pooled(x)
+
+    def _pooled(self, x: FloatArray) -> Reading:
+        """Mean and greatest value of each dimension, weighed by the head; both are sums over tokens."""
+        of_mean, of_greatest = np.split(self.weights["head"], 2, axis=1)
+        evidence = x @ of_mean.T / np.float32(len(x))
+        np.add.at(evidence, x.argmax(axis=0), (of_greatest * x.max(axis=0)).T)
+        return Reading(evidence.sum(axis=0) + self.weights["head.bias"], evidence[1:-1])
 
     def _layer(self, x: FloatArray, at: str) -> FloatArray:
         w = self.weights
@@ -171,12 +197,41 @@ def _is_weight(name: str) -> bool:
 _TOP_WEIGHTS = {"positions", "embed.norm", "head", "head.bias"}
 
 
+def window_starts(ids: Sequence[int], sought: Collection[int] = ()) -> list[int]:
+    """Where the overlapping windows begin, at most MAX_WINDOWS; between the ends those with most `sought` ids win."""
+    starts = list(range(0, max(1, len(ids) - WINDOW + STRIDE), STRIDE))
+    if len(starts) <= MAX_WINDOWS:
+        return starts
+    between = starts[END_WINDOWS:-END_WINDOWS]
+    between.sort(key=lambda s: -sum(i in sought for i in ids[s : s + WINDOW]))
+    return [*starts[:END_WINDOWS], *sorted(between[: MAX_WINDOWS - 2 * END_WINDOWS]), *starts[-END_WINDOWS:]]
+
+
 def windows(ids: Sequence[int]) -> list[Sequence[int]]:
     """Overlapping windows of at most WINDOW tokens; a text of one window is returned whole."""
-    starts = range(0, max(1, len(ids) - WINDOW + STRIDE), STRIDE)
-    cut = [ids[s : s + WINDOW] for s in starts]
-    half = MAX_WINDOWS // 2
-    return cut if len(cut) <= MAX_WINDOWS else cut[:half] + cut[-half:]
+    return [ids[start : start + WINDOW] for start in window_starts(ids)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # For products this small a second thread wins little, and where the cores are busy it spins: ten times the work.
+    blas = _openblas()
+    before = blas.scipy_openblas_get_num_threads64_() if blas else 1
+    if before == 1:
+        yield
+        return
+    blas.scipy_openblas_set_num_threads64_(1)
+    try:
+        yield
+    finally:
+        blas.scipy_openblas_set_num_threads64_(before)
+
+
+@cache
+def _openblas() -> Any:
+    """The library in numpy's own wheels, or None where numpy was built on another."""
+    library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
+    return library if hasattr(library, "scipy_openblas_set_num_threads64_") else None
 
 
 def _attend(qkv: FloatArray, heads: int) -> FloatArray:

@@ -75,7 +75,9 @@ def model_scores(model: Encoder) -> Scorer:
 
     def scores(text: str) -> ScoreArray:
         text = clean(text)
-        return np.asarray(screen.scores(model, text, screen_config.read(text)), np.float64)
+        findings = screen_config.read(text)
+        logits = model.read(screen.marked(text, findings)).logits
+        return np.asarray(screen.scores(model, logits, findings), np.float64)
 
     return scores
 
@@ -188,7 +190,7 @@ def by_author(models: Sequence[Path]) -> tuple[ScoreArray, BoolArray, list[Messa
     """Scores of each author's messages by the model that saw none of that author."""
     scores, kept = [], []
     for author, path in enumerate(models, 1):
-        _, own = screen_corpus.author_split(screen_corpus.messages(), author)
+        _, own = screen_corpus.author_split(screen_corpus.messages(), {author})
         score = model_scores(Encoder.load(path))
         scores += [score(row.text) for row in own]
         kept += own

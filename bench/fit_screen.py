@@ -35,8 +35,8 @@ KEPT_BY_RANK = 12_000
 """BERT's vocabulary is sorted by frequency; pieces beyond this place are kept only where the corpus uses them."""
 
 BATCH_TOKENS = 1_600
-FRAMED = 0.35
-"""Plain sentences from frames.json in an epoch, as a share of the corpus; fresh ones each time."""
+FRAMED = 0.5
+"""Plain sentences from frames.json in an epoch, for each message of the corpus; fresh ones each time."""
 JOINED = 0.2
 TYPO = 0.15
 BONUS = 2.0
@@ -104,7 +104,8 @@ def read_ids(tokeniser: WordPiece, text: str) -> list[int]:
 def varied(rows: Sequence[Message], rng: random.Random) -> Iterator[tuple[str, frozenset[str]]]:
     """One epoch of messages, plain sentences among them: some joined (the flags are united), some with a typo."""
     rows = [*rows, *screen_corpus.framed(rng, round(FRAMED * len(rows)))]
-    for row in rng.sample(rows, len(rows)):
+    rng.shuffle(rows)
+    for row in rows:
         text, flags = row.text, row.flags
         if rng.random() < JOINED:
             other = rng.choice(rows)
@@ -160,6 +161,8 @@ def fit(
 ) -> None:
     """Train in place; leaves the average of the weights over the last third of the epochs."""
     rng = random.Random(options.seed)
+    for part in [net.bert.embeddings, *net.bert.encoder.layer[: options.frozen]] if options.frozen else []:
+        part.requires_grad_(False)
     body = [p for n, p in net.named_parameters() if not n.startswith("head") and "word_embeddings" not in n]
     groups = [
         {"params": body, "lr": options.rate},
@@ -167,19 +170,25 @@ def fit(
         {"params": [net.bert.embeddings.word_embeddings.weight], "lr": 5 * options.rate, "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    steps = options.epochs * max(1, len(train) // 30)
+    steps = options.epochs * max(1, len(drawn(train, rng, options)) // 30)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / (0.1 * steps), max(0.05, 1 - s / steps))
     )
     kept: list[dict[str, torch.Tensor]] = []
     for epoch in range(options.epochs):
-        items = [(read_ids(tokeniser, text), flags) for text, flags in varied(train, rng)]
+        items = [(read_ids(tokeniser, text), flags) for text, flags in varied(drawn(train, rng, options), rng)]
         loss = _epoch(net, tokeniser, list(batches(items, rng)), optimiser, schedule)
         if epoch >= options.epochs - max(2, options.epochs // 3):
             kept.append({k: v.clone() for k, v in net.state_dict().items()})
         print(f"epoch {epoch} loss {loss:.4f} {_said(net, tokeniser, dev)}", flush=True)
     net.load_state_dict({k: torch.stack([s[k].float() for s in kept]).mean(0).to(v.dtype) for k, v in kept[0].items()})
     print(f"average {_said(net, tokeniser, dev)}", flush=True)
+
+
+def drawn(rows: Sequence[Message], rng: random.Random, options: argparse.Namespace) -> list[Message]:
+    """The messages of one epoch: all of the fresh authors', and a share of the others'."""
+    known, fresh = screen_corpus.author_split(list(rows), [int(author) for author in options.fresh])
+    return [*fresh, *rng.sample(known, round(options.share * len(known)))]
 
 
 def _epoch(net: Net, tokeniser: WordPiece, work: Sequence[Any], optimiser: Any, schedule: Any) -> float:
@@ -267,11 +276,13 @@ def _quantised(arrays: dict[str, Any], name: str, matrix: Any) -> None:
 
 
 def chosen(split: str, rows: list[Message]) -> tuple[list[Message], list[Message]]:
-    """(train, watched) for a split: `held-out`, `author-1` .. `author-3` (the author is watched), or `all`."""
+    """(train, watched) for a split: `held-out`; `author-2` or `author-24`, which watch those authors; or `all`."""
     if split == "all":
         return rows, []
     train, dev, _ = screen_corpus.held_out_split(rows)
-    return (train, dev) if split == "held-out" else screen_corpus.author_split(rows, int(split[-1]))
+    if split == "held-out":
+        return train, dev
+    return screen_corpus.author_split(rows, [int(author) for author in split.removeprefix("author-")])
 
 
 def _options() -> argparse.Namespace:
@@ -281,6 +292,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--thresholds", type=Path)
     parser.add_argument("--start", type=Path, help="go on from this fit (its npz; the pt lies beside it)")
+    parser.add_argument("--frozen", type=int, default=0, help="the lowest layers that stay as they are")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the messages seen in an epoch, drawn anew each time"
+    )
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=7)

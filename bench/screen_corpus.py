@@ -53,6 +53,7 @@ AUTHORS: dict[int, tuple[str, ...]] = {
         "incident_writer",
         "consultant",
     ),
+    4: ("extra_plain_words", "extra_plain_mail"),
 }
 
 
@@ -92,9 +93,9 @@ def held_out_split(rows: list[Message]) -> tuple[list[Message], list[Message], l
     return train, in_voices(rows, DEV), in_voices(rows, TEST)
 
 
-def author_split(rows: list[Message], author: int) -> tuple[list[Message], list[Message]]:
-    """(the other authors' messages, this author's). The extra voices are by a fourth hand and always train."""
-    own = frozenset(AUTHORS[author])
+def author_split(rows: list[Message], authors: Collection[int]) -> tuple[list[Message], list[Message]]:
+    """(the other authors' messages, those of these authors). The other extra voices are by a fifth hand and train."""
+    own = frozenset(voice for author in authors for voice in AUTHORS[author])
     return [row for row in rows if row.voice not in own], in_voices(rows, own)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from agent import screen, screen_config
-from agent.screen_encoder import MARKS, WordPiece, clean, windows
+from agent.screen_encoder import MARKS, MAX_WINDOWS, WINDOW, WordPiece, clean, window_starts, windows
 from tools.records import Pattern
 
 
@@ -189,6 +191,19 @@ def test_any_text_is_screened_without_an_error(text: str) -> None:
     assert all(0 <= flag.score <= 1 for flag in (*screening.flags, *screening.unsure))
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [" ", "\t", "rank of the mix ", "lora_r: 16\n", "{", "x=1 "],
+    ids=["blank", "tab", "prose", "yaml", "open", "pairs"],
+)
+def test_a_hundred_kilobytes_cost_bounded_work(piece: str) -> None:
+    screen.screen("the model is loaded")
+    text = (piece * 100_000)[:100_000] + "end"
+    start = time.process_time()
+    screen.screen(text)
+    assert time.process_time() - start < 3, "0.7 s measured; a step that grows with the square took 9 s and more"
+
+
 def test_the_same_text_gets_the_same_answer() -> None:
     text = "rank 16, half of the old data mixed in, four rounds and then prod"
     assert screen.screen(text) == screen.screen(text)
@@ -199,9 +214,10 @@ def test_a_flag_is_never_both_said_and_asked() -> None:
     assert not {f.pattern for f in screening.flags} & {f.pattern for f in screening.unsure}
 
 
-def test_the_words_of_a_flag_are_words_of_the_message() -> None:
+def test_the_words_of_a_flag_are_the_sentence_it_rests_on() -> None:
     text = "Hello there. We overwrite the production weights in place, no rollback. Thanks a lot."
-    assert all(flag.words in text for flag in screen.screen(text).flags)
+    (flag,) = screen.screen(text).flags
+    assert flag.words == "We overwrite the production weights in place, no rollback."
 
 
 # The encoder
@@ -221,6 +237,25 @@ def test_windows_cover_every_token_of_a_text_below_the_limit() -> None:
     ids = list(range(1_000))
     assert sorted({i for window in windows(ids) for i in window}) == ids
     assert windows([]) == [[]]
+
+
+def test_a_long_text_is_read_at_both_ends_and_where_the_findings_are() -> None:
+    ids = [0] * 50_000
+    ids[20_000] = 7
+    starts = window_starts(ids, sought={7})
+    assert len(starts) == MAX_WINDOWS
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert starts[-1] + WINDOW >= len(ids)
+    assert any(start <= 20_000 < start + WINDOW for start in starts)
+
+
+def test_sentences_join_to_the_text_and_have_its_tokens() -> None:
+    text = screen.marked("One. Two!  \n\n  lora_r: 16\n\tx: 1; y, z.", [])
+    pieces = screen._sentences(text)
+    encode = screen._model().tokeniser.encode
+    assert "".join(pieces) == text
+    assert [i for piece in pieces for i in encode(piece)] == encode(text)
 
 
 def test_the_shipped_model_has_a_threshold_pair_for_every_pattern() -> None:
