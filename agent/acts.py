@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 import prompts
-from tools.deliver import deliverables
+from tools.deliver import deliverables, trials
 from tools.deliver.dossier import Dossier
 from tools.records import Evidence, Missing, Pattern, Record
 
@@ -45,6 +45,12 @@ class Report(Record):
     """The pass@k table of the counts in hand."""
 
     act: Literal["report"] = "report"
+
+
+class Tried(Record):
+    """What tuning did, as far as it was measured."""
+
+    act: Literal["tried"] = "tried"
 
 
 class Decide(Record):
@@ -141,6 +147,7 @@ Act = Annotated[
     | Unrecorded
     | Clash
     | Report
+    | Tried
     | Decide
     | Ask
     | Refuse
@@ -198,6 +205,10 @@ def _clash(act: Clash, dossier: Dossier) -> Card:
 
 def _report(act: Report, dossier: Dossier) -> Card:
     return Card(word="EVIDENCE", template=deliverables.pass_table(dossier))
+
+
+def _tried(act: Tried, dossier: Dossier) -> Card:
+    return Card(word="TRIED", template=trials.section(dossier.tuned))
 
 
 def _decide(act: Decide, dossier: Dossier) -> Card:
@@ -281,6 +292,7 @@ WRITERS: dict[str, Callable[[Any, Dossier], Card]] = {
     "unrecorded": _unrecorded,
     "clash": _clash,
     "report": _report,
+    "tried": _tried,
     "decide": _decide,
     "ask": _ask,
     "refuse": _refuse,

@@ -20,7 +20,7 @@ from tools.records import Record
 Request = Literal[
     "attach", "passk", "verdict", "plan", "deliver", "export", "explain", "why", "status", "help", "cancel", "chat"
 ]
-Role = Literal["results", "pool"]
+Role = Literal["results", "pool", "tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
 # readings wait in the checkpoint, which holds short strings and 64-bit integers
 Words = Annotated[str, Field(max_length=2_000)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 import prompts
 from agent.acts import Act
-from agent.driver import Briefing, Command, Proposal, Reading, Request
+from agent.driver import Briefing, Command, Proposal, Reading, Request, Role
 from agent.intake import FIELDS
 from agent.offline import Offline
 from tools.errors import EngineFailed
@@ -55,7 +55,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {
                     "request": {"enum": list(get_args(Request))},
                     "argument": {"type": "string"},
-                    "role": {"enum": ["results", "pool"]},
+                    "role": {"enum": list(get_args(Role))},
                     "words": {"type": "string"},
                 },
             },

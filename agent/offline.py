@@ -16,6 +16,7 @@ from agent.driver import Briefing, Command, Reading, Request, Role
 SLASH: dict[str, tuple[Request, str]] = {
     "/attach": ("attach", "take a results file: /attach FILE"),
     "/pool": ("attach", "take a prompt pool and check it against the held-out set: /pool FILE"),
+    "/tuned": ("attach", "take results of a tuned model on the same problems: /tuned FILE, or /tuned FILE placebo"),
     "/table": ("passk", "the pass@k table with its intervals"),
     "/verdict": ("verdict", "judge the facts as they stand"),
     "/plan": ("plan", "the pipeline, once the verdict carries it"),
@@ -33,6 +34,15 @@ FILE = re.compile(
     r"""(?P<quote>["'`]?)(?<![\w./~@+=-])(?P<path>[~./\w-][\w./~@+=-]*\.(?:jsonl|json|csv|eval|gz|yaml|yml))\b(?P=quote)"""
 )
 POOL = re.compile(r"\b(prompt|sampling|training)[ _-]?(pool|set|prompts)\b|\bpool\b", re.I)
+
+ARMS: tuple[Role, ...] = ("tuned", "decode_control", "placebo", "verifier_aware", "comparator")
+SPOKEN_ARMS: dict[Role, re.Pattern[str]] = {
+    "placebo": re.compile(r"\bplacebo\b", re.I),
+    "decode_control": re.compile(r"\bdecod\w+[ -]control\b", re.I),
+    "tuned": re.compile(
+        r"\b(after (the )?(fine-?)?(tun|train)ing|(fine-?)?tuned (model|checkpoint|one)|after ssd)\b", re.I
+    ),
+}
 
 REQUESTS: tuple[tuple[Request, re.Pattern[str]], ...] = (
     ("export", re.compile(r"\b(export|bundle|write (it|this|everything) (out|up)|save the report)\b", re.I)),
@@ -99,8 +109,19 @@ def slash(message: str) -> Command:
     """A slash command. An unknown one asks for help."""
     word, _, argument = message.strip().partition(" ")
     request = SLASH.get(word.lower(), ("help", ""))[0]
-    role = _role(word.lower() == "/pool")
-    return Command(request=request, argument=argument.strip().strip("\"'"), role=role, words=message)
+    argument, role = _role_of(word.lower(), argument.strip())
+    return Command(request=request, argument=argument.strip("\"'"), role=role, words=message)
+
+
+def _role_of(word: str, argument: str) -> tuple[str, Role]:
+    """What a file is handed over as: `/pool FILE`, `/tuned FILE`, `/tuned FILE placebo`."""
+    if word == "/pool":
+        return argument, "pool"
+    if word != "/tuned":
+        return argument, "results"
+    path, _, last = argument.rpartition(" ")
+    arm = next((arm for arm in ARMS if arm == last), None)
+    return (path.strip(), arm) if arm and path else (argument, "tuned")
 
 
 def _files(message: str) -> Iterator[Command]:
@@ -111,12 +132,14 @@ def _files(message: str) -> Iterator[Command]:
             r"\b(attach\w*|here('s| is| are)|load|use|see)\b", message[: match.start()], re.I
         ):
             before = message[max(0, match.start() - 60) : match.start()]
-            role = _role(POOL.search(before) is not None)
-            yield Command(request="attach", argument=match["path"], role=role, words=match[0])
+            yield Command(request="attach", argument=match["path"], role=_spoken_role(before), words=match[0])
 
 
-def _role(pool: bool) -> Role:
-    return "pool" if pool else "results"
+def _spoken_role(before: str) -> Role:
+    """What the words in front of a file say that it is."""
+    if POOL.search(before):
+        return "pool"
+    return next((role for role, words in SPOKEN_ARMS.items() if words.search(before)), "results")
 
 
 def _spoken(message: str) -> Iterator[Command]:

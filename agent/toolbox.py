@@ -11,11 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agent import extract, intake
-from agent.acts import Act, Clash, Decide, Exported, Noted, Problem, Refuse, Report, Unrecorded
+from agent.acts import Act, Clash, Decide, Exported, Noted, Problem, Refuse, Report, Tried, Unrecorded
 from agent.driver import Proposal
 from tools import claims
 from tools.deliver import bundle, dossier
 from tools.deliver.dossier import COUNTS, RESULTS, Dossier
+from tools.deliver.trials import NOT_RUN, comparison_of
 from tools.errors import InvalidInput, StoreCorrupt
 from tools.evidence import Ledger
 from tools.judge.policy import LITERATURE, Policy
@@ -87,8 +88,9 @@ def _fits(draft: Draft) -> bool:
 
 def attach(case: Casefile, path: str, role: str, turn: int) -> list[Act]:
     """Take a results file or a prompt pool into the case; handed over again in a later turn, it counts again."""
+    take = {POOL: _attach_pool, "results": _attach_results}.get(role)
     try:
-        return _attach_pool(case, path, turn) if role == POOL else _attach_results(case, path, turn)
+        return take(case, path, turn) if take else _attach_arm(case, path, role, turn)
     except InvalidInput as error:
         return [Problem(message=str(error))]
 
@@ -105,8 +107,30 @@ def _attach_results(case: Casefile, path: str, turn: int) -> list[Act]:
         case.ledger.append(draft)
     facts = [case.ledger.append(draft) for draft in _measured_facts(results.counts, kept, entry.id)]
     clashes = [Clash(question=clash.question) for clash in intake.disagreements(case.ledger.entries, table)]
+    record_trials(case)
     overlap = _overlap(case)
     return [Noted(evidence=tuple(fact.id for fact in facts)), Report(), *clashes, *overlap]
+
+
+def _attach_arm(case: Casefile, path: str, arm: str, turn: int) -> list[Act]:
+    """Results of a tuned model or a control, held against the base on the same problems."""
+    base = case.dossier.counts
+    if base is None:
+        raise InvalidInput("there are no results of the base", "those first", "/attach FILE", where=path)
+    data, source = read_source(path)
+    results = imports.read(data, source.name)
+    kept = case.keep(imports.canonical(results.counts), f"{arm}.jsonl")
+    comparison_of(base, dossier.counts_of(case.fetch(kept), kept.name), NOT_RUN)
+    file = case.ledger.append(_file_draft(f"{RESULTS}.{arm}", source, {"format": results.format}, (), turn))
+    case.ledger.append(_file_draft(f"{COUNTS}.{arm}", kept, {"format": "counts"}, (file.id,), turn))
+    record_trials(case)
+    return [Tried()]
+
+
+def record_trials(case: Casefile) -> None:
+    """Take every figure of the trials into the ledger; what is there already is not repeated."""
+    for draft in case.dossier.trials.drafts():
+        case.ledger.append(draft)
 
 
 def _attach_pool(case: Casefile, path: str, turn: int) -> list[Act]:

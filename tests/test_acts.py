@@ -26,7 +26,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Casefile:
     made = Casefile(folder / "session")
     for turn, fact in enumerate(FACTS, 1):
         toolbox.record(made, fact, turn, ())
-    toolbox.attach(made, str(write_counts(folder / "counts.jsonl", SHARP_ON_HARD)), "results", 20)
+    counts = str(write_counts(folder / "counts.jsonl", SHARP_ON_HARD))
+    toolbox.attach(made, counts, "results", 20)
+    toolbox.attach(made, counts, "tuned", 21)
     toolbox.decide(made)
     return made
 
@@ -43,6 +45,7 @@ def some_of_every_kind(case: Casefile) -> list[Act]:
         acts.Unrecorded(words=STRANGE, field="pass_at_1", reason="hedge"),
         acts.Clash(question="Which one is wrong?"),
         acts.Report(),
+        acts.Tried(),
         acts.Decide(evidence="E1"),
         acts.Ask(),
         acts.Refuse(pattern="always_ssd", words=STRANGE),

@@ -164,3 +164,21 @@ def test_a_broken_file_is_a_problem_not_a_crash_and_nothing_is_recorded(tmp_path
     assert "broken.jsonl:1" in output
     assert "cannot be read" in output
     assert "There is no results file yet" in output
+
+
+def test_results_after_tuning_travel_in_the_bundle_and_are_recomputed(tmp_path: Path) -> None:
+    better = {name: [min(16, c + 4) if c else 0 for c in counts] for name, counts in SHARP_ON_HARD.items()}
+    counts = write_counts(tmp_path / "counts.jsonl", SHARP_ON_HARD)
+    write_counts(tmp_path / "tuned.jsonl", better)
+    *before, last = script(Path(counts.name), Path("bundle"))
+    output = converse(tmp_path, [*before, "/tuned tuned.jsonl", "/verdict", last])
+    assert "[TRIED]" in output
+    report = (tmp_path / "bundle" / "REPORT.md").read_text()
+    # 32 hard and 15 easy of 360 problems gain 4 of 16 samples each: 3.26 pp
+    assert "3.3 pp" in output.split("[TRIED]")[1]
+    assert "3.3 pp" in report
+    assert "not run" in report
+    assert bundle.verify(tmp_path / "bundle").ok
+    tuned = tmp_path / "bundle" / "counts" / "tuned.jsonl"
+    tuned.write_text(tuned.read_text().replace('"c":12', '"c":11', 1))
+    assert any("counts/tuned.jsonl" in problem for problem in bundle.verify(tmp_path / "bundle").problems)

@@ -69,3 +69,50 @@ def test_altered_counts_are_found(case: Casefile, tmp_path: Path) -> None:
         artifact.write_bytes(artifact.read_bytes().replace(b'"c":8', b'"c":9', 1))
     with pytest.raises(StoreCorrupt):
         _ = Casefile(tmp_path / "session").dossier
+
+
+BETTER = {name: [min(16, c + 4) if c else 0 for c in counts] for name, counts in SHARP_ON_HARD.items()}
+
+
+def test_results_of_a_tuned_model_are_held_against_the_base(case: Casefile, tmp_path: Path) -> None:
+    toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", SHARP_ON_HARD)), "results", 1)
+    toolbox.attach(case, str(write_counts(tmp_path / "b.jsonl", BETTER)), "tuned", 2)
+    entry = case.ledger.get("trial.tuned.overall.Δpass@1")
+    assert entry is not None
+    assert entry.quantity is not None
+    # 32 hard and 15 easy problems gain 4 of 16 samples each
+    assert entry.quantity.value == pytest.approx(100 * 47 * 0.25 / 360)
+    assert entry.quantity.battery == "not run"
+
+
+def test_a_tuned_model_without_a_base_is_refused(case: Casefile, tmp_path: Path) -> None:
+    (act,) = toolbox.attach(case, str(write_counts(tmp_path / "b.jsonl", BETTER)), "tuned", 1)
+    assert "no results of the base" in str(act)
+
+
+def test_a_tuned_model_on_other_problems_is_refused_and_leaves_nothing(case: Casefile, tmp_path: Path) -> None:
+    toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", SHARP_ON_HARD)), "results", 1)
+    entries = len(case.ledger.entries)
+    (act,) = toolbox.attach(case, str(write_counts(tmp_path / "b.jsonl", {"new": [1] * 40})), "tuned", 2)
+    assert "the same problems on both sides" in str(act)
+    assert len(case.ledger.entries) == entries
+
+
+def test_another_base_leaves_a_trial_that_no_longer_fits_named_and_unmade(case: Casefile, tmp_path: Path) -> None:
+    toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", SHARP_ON_HARD)), "results", 1)
+    toolbox.attach(case, str(write_counts(tmp_path / "b.jsonl", BETTER)), "tuned", 2)
+    toolbox.attach(case, str(write_counts(tmp_path / "c.jsonl", {"new": [1] * 40})), "results", 3)
+    assert case.dossier.trials.made == ()
+    assert "the same problems on both sides" in (case.dossier.trials.unmade or {})["tuned"]
+
+
+def test_the_weights_are_told_apart_from_the_decoding(case: Casefile, tmp_path: Path) -> None:
+    decoded = {name: [min(16, c + 1) if c else 0 for c in counts] for name, counts in SHARP_ON_HARD.items()}
+    for turn, (story, role) in enumerate(((SHARP_ON_HARD, "results"), (BETTER, "tuned"), (decoded, "decode_control"))):
+        toolbox.attach(case, str(write_counts(tmp_path / f"{role}.jsonl", story)), role, turn)
+    total, decoding, weights = (
+        entry.quantity.value
+        for name in ("tuned", "decoding", "weights")
+        if (entry := case.ledger.get(f"trial.{name}.overall.Δpass@1")) is not None and entry.quantity is not None
+    )
+    assert total == pytest.approx(decoding + weights)

@@ -19,7 +19,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,19 @@ from tools.deliver.dossier import VERDICT, Dossier
 from tools.errors import InvalidInput, StoreCorrupt, StrategistError
 from tools.evidence import Ledger
 from tools.judge.policy import Policy
-from tools.measure import imports
 from tools.records import Count, Draft, Evidence, Record, Source
 from tools.store import canonical, digest, key_of
 
 VERSION = "1"
 CLOSING = "bundle"
 REPORT, PAGE, INDEX, CLAIMS, LEDGER = "REPORT.md", "report.html", "bundle.json", "claims.json", "ledger.jsonl"
-TRANSCRIPT, HELDOUT, SEAL, SUMS = "transcript.md", "counts/heldout.jsonl", "seals/seal.json", "SHA256SUMS"
+TRANSCRIPT, SEAL, SUMS = "transcript.md", "seals/seal.json", "SHA256SUMS"
+# files that were measured and not written here: what all else is recomputed from
+GIVEN = ("counts/", "battery/", "costs/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
 # a bundle is read whole; these bounds keep a hostile folder from filling the memory
+COMPUTED = ("passk.table", "compare.compare", "cost.totals", "probes.read")
 LARGEST_FILE, MOST_FILES = 64 << 20, 1000
 
 Files = dict[str, bytes]
@@ -72,9 +74,8 @@ def export(case: Dossier, transcript: str, folder: Path) -> tuple[str, ...]:
         raise InvalidInput("no verdict is recorded for these facts", "a verdict", "ask for the verdict first")
     _check_target(folder)
     words = transcript.encode("utf-8", "replace")
-    counts = imports.canonical(case.counts) if case.counts else None
     with _closed(case.ledger, verdict, words) as ledger:
-        files, letters = compose(ledger, counts, words)
+        files, letters = compose(ledger, case.artifacts, words)
     _write(files, folder)
     return letters
 
@@ -113,18 +114,18 @@ def _closing(verdict: Evidence, words: bytes) -> Draft:
     )
 
 
-def compose(ledger: Ledger, counts: bytes | None, transcript: bytes) -> tuple[Files, tuple[str, ...]]:
+def compose(ledger: Ledger, given: Mapping[str, bytes], transcript: bytes) -> tuple[Files, tuple[str, ...]]:
     """Every file of the bundle by name, and the letters of its deliverables. Pure: same input, same bytes.
 
     ledger: closed, its last entry names verdict and transcript. Raises StrategistError where it contradicts itself.
     """
-    case = reopen(ledger, counts)
+    case = reopen(ledger, given)
     letters = {letter: text for letter, d in deliverables.REGISTRY.items() if (text := d.template(case)) is not None}
     written = _written(case, letters)
     files = {name: text.encode() for name, (text, _) in written.items()}
     files[LEDGER] = "".join(f"{line}\n" for line in ledger.lines).encode()
     files[TRANSCRIPT] = transcript
-    files |= {HELDOUT: counts} if counts is not None else {}
+    files |= case.artifacts
     files |= {SEAL: _seal(files)} if SEALED[0] in files else {}
     files[CLAIMS] = _json({name: _spans(text, found) for name, (text, found) in written.items()})
     files[INDEX] = _json(_index(case, tuple(letters)))
@@ -132,23 +133,24 @@ def compose(ledger: Ledger, counts: bytes | None, transcript: bytes) -> tuple[Fi
     return files, tuple(letters)
 
 
-def reopen(ledger: Ledger, counts: bytes | None) -> Dossier:
+def reopen(ledger: Ledger, given: Mapping[str, bytes]) -> Dossier:
     """The dossier of a closed ledger, judged by the policy that its verdict names."""
     closing = ledger.entries[-1] if ledger.entries else None
     verdict = ledger.get(closing.inputs[0]) if closing and closing.name == CLOSING and closing.inputs else None
     if verdict is None or verdict.name != VERDICT:
         raise StoreCorrupt(f"{LEDGER} does not end with the entry that names its verdict and transcript")
     policy = Policy.of(entry for ref in verdict.inputs if (entry := ledger.get(ref)) is not None)
-    case = dossier.rebuild(ledger, lambda source: _bytes_of(counts, source), policy)
+    by_hash = {digest(data): data for name, data in given.items() if name.startswith(GIVEN)}
+    case = dossier.rebuild(ledger, lambda source: _bytes_of(by_hash, source), policy)
     if case.recorded_verdict != verdict:
         raise StoreCorrupt(f"{LEDGER}: the facts and figures do not lead to the verdict {verdict.id}")
     return case
 
 
-def _bytes_of(counts: bytes | None, source: Source) -> bytes:
-    if counts is None or digest(counts) != source.sha256:
-        raise StoreCorrupt(f"{HELDOUT} is missing or is not the file whose sha256 the ledger names")
-    return counts
+def _bytes_of(by_hash: Mapping[str, bytes], source: Source) -> bytes:
+    if source.sha256 not in by_hash:
+        raise StoreCorrupt(f"{source.name} is missing or is not the file whose sha256 the ledger names")
+    return by_hash[source.sha256]
 
 
 def _written(case: Dossier, letters: dict[str, str]) -> dict[str, tuple[str, tuple[Claim, ...]]]:
@@ -406,9 +408,9 @@ def _recompute(files: Files) -> tuple[list[str], int]:
     with _copy(files[LEDGER]) as ledger:
         problems = [f"{LEDGER} ends in a torn line"] if ledger.repaired else []
         problems += _bound(ledger, files[TRANSCRIPT])
-        case = reopen(ledger, files.get(HELDOUT))
+        case = reopen(ledger, files)
         found, recomputed = _refigure(case)
-        composed, _ = compose(ledger, files.get(HELDOUT), files[TRANSCRIPT])
+        composed, _ = compose(ledger, files, files[TRANSCRIPT])
     return [*problems, *found, *_differences(files, composed)], recomputed
 
 
@@ -420,11 +422,11 @@ def _bound(ledger: Ledger, transcript: bytes) -> list[str]:
 
 def _refigure(case: Dossier) -> tuple[list[str], int]:
     """Compare the ledger with the table computed anew, with what the verdict and plan say, and with the counts."""
-    drafts = [*dossier.conclusion_drafts(case), *_table_drafts(case)]
+    drafts = [*dossier.conclusion_drafts(case), *_table_drafts(case), *case.trials.drafts()]
     problems = [problem for draft in drafts if (problem := _differs(case.ledger.with_key(draft.key), draft))]
     known = {draft.key for draft in drafts}
     invented = [e for e in case.ledger.entries if _claims_table(e, case) and e.key not in known]
-    problems += [f"{LEDGER}: {e.id} ({e.name}) is no row of the table of {HELDOUT}" for e in invented]
+    problems += [f"{LEDGER}: {e.id} ({e.name}) is no figure of the bundle's counts" for e in invented]
     return problems + _miscounted(case), len(drafts)
 
 
@@ -433,8 +435,9 @@ def _table_drafts(case: Dossier) -> list[Draft]:
 
 
 def _claims_table(entry: Evidence, case: Dossier) -> bool:
-    source = case.counts.source if case.counts else None
-    return entry.tool == "passk.table" and entry.source == source
+    """Whether an entry says that it was computed from files that are in force here."""
+    sources = {case.counts.source if case.counts else None, *(case.trials.sources or {}).values()}
+    return entry.tool in COMPUTED and entry.source in sources
 
 
 def _differs(entry: Evidence | None, draft: Draft) -> str | None:
@@ -464,7 +467,7 @@ def _miscounted(case: Dossier) -> list[str]:
     counted = {"intake.heldout_n": case.table.problems, "intake.samples_per_problem": case.table.samples_min}
     facts = [e for e in case.ledger.entries if e.name in counted and e.source == case.table.source]
     wrong = [e for e in facts if e.quantity is None or e.quantity.value != counted[e.name]]
-    return [f"{LEDGER}: {e.id} ({e.name}) is not what {HELDOUT} counts to" for e in wrong]
+    return [f"{LEDGER}: {e.id} ({e.name}) is not what the counts give" for e in wrong]
 
 
 def _differences(files: Files, composed: Files) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tools.claims import figure
+from tools.deliver import trials
 from tools.deliver.dossier import PLAN, ROLLOUT, Dossier
 from tools.records import (
     OVERALL,
@@ -453,13 +454,33 @@ def report(dossier: Dossier, letters: Iterable[str], plots: tuple[str, ...]) -> 
         f"## Verdict\n\n{verdict_card(dossier)}",
         f"## pass@k and gap@k, overall and per slice\n\n{table}" if table else "",
         figures,
-        f"## What a tuned model would add\n\n{_table_of(UNMEASURED, 'not measured', 'why')}",
+        _tuned(dossier),
         f"## Deliverables\n\n{_contents(dossier, letters)}",
         _facts(dossier),
         _policy(dossier),
         _HOW_TO_CHECK,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tuned(dossier: Dossier) -> str:
+    """What tuning did where something was measured, and what is not known of it yet."""
+    measured = trials.section(dossier.tuned)
+    absent = {name: why for name, why in UNMEASURED.items() if not _is_measured(name, dossier)}
+    unknown = _table_of(absent, "not measured", "why") if absent else ""
+    head = "## What tuning did" if measured else "## What a tuned model would add"
+    return "\n\n".join(part for part in (head, measured, unknown) if part)
+
+
+def _is_measured(name: str, dossier: Dossier) -> bool:
+    tried = dossier.trials
+    if name in ("pass@1 delta", "pass@k delta"):
+        return tried.find("tuned") is not None
+    if name == "the same per difficulty":
+        return bool((found := tried.find("tuned")) and found.slices)
+    if name == "battery deltas":
+        return tried.battery is not None
+    return bool(tried.costs) if name.startswith("GPU-hours") else tried.find("over_comparator") is not None
 
 
 def _table_of(rows: dict[str, str], *head: str) -> str:

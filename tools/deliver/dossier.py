@@ -6,13 +6,16 @@ the same lines. Holds no state of its own: the same ledger and counts give the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Self
 
 from pydantic import JsonValue
 
+from tools.deliver import trials
+from tools.deliver.trials import Cited, Trials
+from tools.errors import StoreCorrupt
 from tools.evidence import Ledger
 from tools.judge import verdict as judging
 from tools.judge.policy import Policy
@@ -80,10 +83,10 @@ class Rollout(Record):
 
 @dataclass(frozen=True)
 class Dossier:
-    """What is known (workload, counts), what was measured (table), what follows (missing, verdict, plan).
+    """What is known (workload, counts), what was measured (table, trials), what follows (missing, verdict, plan).
 
-    plan is None unless the verdict is a GO: there is no recipe before that. Holds for the ledger as it stands; when the
-    ledger has grown, `rebuild` makes another.
+    artifacts: the files that all this was read from, by their place in a bundle. plan is None unless the verdict is a
+    GO: there is no recipe before that. Holds for the ledger as it stands; when it has grown, `rebuild` makes another.
     """
 
     ledger: Ledger
@@ -94,6 +97,14 @@ class Dossier:
     missing: tuple[Missing, ...]
     verdict: Verdict
     plan: Plan | None
+    trials: Trials
+    artifacts: Mapping[str, bytes]
+
+    @cached_property
+    def tuned(self) -> Cited:
+        """What tuning did, with the entries that carry its figures."""
+        found = {draft.name: self.ledger.with_key(draft.key) for draft in self.trials.drafts()}
+        return Cited(self.trials, {name: entry for name, entry in found.items() if entry is not None})
 
     @cached_property
     def rows(self) -> list[tuple[Quantity, Evidence]]:
@@ -147,15 +158,36 @@ class Dossier:
 
 
 def rebuild(ledger: Ledger, read: Callable[[Source], bytes], policy: Policy | None = None) -> Dossier:
-    """The dossier of a ledger. read: fetches the bytes of a counts file that the ledger names."""
+    """The dossier of a ledger. read: fetches the bytes of a file that the ledger names."""
     policy = policy or Policy()
+    artifacts: dict[str, bytes] = {}
+
+    def named(name: str) -> tuple[bytes, Source] | None:
+        entry = ledger.get(name)
+        if entry is None or entry.source is None:
+            return None
+        try:
+            artifacts[place_of(name)] = read(entry.source)
+        except StoreCorrupt as error:
+            raise StoreCorrupt(f"{place_of(name)}: {error}") from error
+        return artifacts[place_of(name)], entry.source
+
     workload = fold(ledger.entries)
-    entry = ledger.get(COUNTS)
-    counts = counts_of(read(entry.source), entry.source.name) if entry and entry.source else None
+    found = named(COUNTS)
+    counts = counts_of(found[0], found[1].name) if found else None
     table = as_recorded(table_of(counts), ledger) if counts else None
+    tried = trials.gather(counts, named, counts_of)
     verdict = judging.decide(workload, table, policy)
     plan = design(workload, verdict, policy) if verdict.verdict.startswith("GO-") and verdict.other is None else None
-    return Dossier(ledger, policy, workload, counts, table, verdict.missing, verdict, plan)
+    return Dossier(ledger, policy, workload, counts, table, verdict.missing, verdict, plan, tried, artifacts)
+
+
+def place_of(name: str) -> str:
+    """Where a bundle keeps the file that an entry of this name rests on: `counts.tuned` is counts/tuned.jsonl."""
+    kind, _, arm = name.partition(".")
+    if kind == trials.BATTERY:
+        return "battery/readings.json"
+    return f"{kind}/{arm or 'heldout'}.jsonl"
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,305 @@
+"""What tuning did: every arm against the base on the same problems, the battery, and what it cost.
+
+Computed from counts, readings and costs that the ledger names by sha256, entry by entry like all else, so that a bundle
+recomputes it. The battery's readings cannot be recomputed there (the answers are too many to travel): they are carried,
+bound by their hash. A delta always carries the battery it was read with, or that none was (BAT-9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from tools.errors import InvalidInput
+from tools.judge.gates import Reading as Answered
+from tools.measure.probes import NotRead, Reading
+from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity, Record, Source
+from tools.stats import compare, cost
+from tools.stats.cost import Cost, Total
+from tools.store import digest, key_of
+
+VERSION = "1"
+BATTERY, COSTS = "battery", "costs"
+NOT_RUN = "not run"
+Arm = Literal["tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which counts are held against which ("" is the base), and what the difference means."""
+
+    name: str
+    before: str
+    after: Arm
+    meaning: str
+
+
+PAIRINGS = (
+    Pairing("tuned", "", "tuned", "the tuned model against its base"),
+    Pairing("decoding", "", "decode_control", "what the tuned decoding alone gives the base"),
+    Pairing("weights", "decode_control", "tuned", "what the new weights add at the same decoding"),
+    Pairing("placebo", "", "placebo", "plain training on one's own text against the base"),
+    Pairing("verifier_aware", "", "verifier_aware", "the verifier-aware arm against the base"),
+    Pairing("comparator", "", "comparator", "the comparator against the base"),
+    Pairing("over_comparator", "comparator", "tuned", "the tuned model against the comparator"),
+)
+ARMS: tuple[Arm, ...] = tuple(dict.fromkeys(pairing.after for pairing in PAIRINGS))
+
+
+class BatteryRun(Record):
+    """All that the probes said of one tuned model, under one seal."""
+
+    seal: str
+    readings: tuple[Reading, ...]
+    not_read: tuple[NotRead, ...] = ()
+
+    @property
+    def answers(self) -> tuple[Answered, ...]:
+        """The readings as the gates take them."""
+        return tuple(Answered(probe=r.probe, answer=r.answer, seal=self.seal) for r in self.readings)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pairing that could be made."""
+
+    pairing: Pairing
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Everything known of tuned models, with the bytes that each part was read from.
+
+    unmade: pairings whose two sides are there and cannot be compared, with the reason.
+    """
+
+    made: tuple[Trial, ...] = ()
+    unmade: Mapping[str, str] | None = None
+    battery: BatteryRun | None = None
+    costs: Mapping[str, tuple[Total, ...]] | None = None
+    sources: Mapping[str, Source] | None = None
+
+    def find(self, name: str) -> Comparison | None:
+        """The comparison of that name."""
+        return next((trial.comparison for trial in self.made if trial.pairing.name == name), None)
+
+    def drafts(self) -> Iterator[Draft]:
+        """One measured entry per figure, with the path that names it in its key."""
+        for trial in self.made:
+            found = trial.comparison
+            for path, leaf in _figures(found):
+                yield _draft(f"trial.{trial.pairing.name}.{path}", leaf, "compare.compare", found.base, found.tuned)
+        for name, why in (self.unmade or {}).items():
+            yield _draft(f"trial.{name}.unmade", why, "compare.compare", *(self.sources or {}).values())
+        yield from self._battery_drafts()
+        for arm, totals in (self.costs or {}).items():
+            for total in totals:
+                for path, leaf in _spent(total):
+                    yield _draft(f"cost.{arm}.{path}", leaf, "cost.totals", self._source(f"{COSTS}.{arm}"))
+
+    def _battery_drafts(self) -> Iterator[Draft]:
+        for reading in self.battery.readings if self.battery else ():
+            tolerance = Quantity(metric="value", value=reading.tolerance, unit=reading.drift.unit)
+            for part, leaf in (("drift", reading.drift), ("tolerance", tolerance), ("answer", reading.answer)):
+                yield _draft(f"battery.{reading.probe}.{part}", leaf, "probes.read", self._source(BATTERY))
+        for missed in self.battery.not_read if self.battery else ():
+            yield _draft(f"battery.{missed.probe}.not_read", missed.why, "probes.read", self._source(BATTERY))
+
+    def _source(self, name: str) -> Source:
+        return (self.sources or {})[name]
+
+
+def key_name(name: str, *sources: Source) -> str:
+    """Idempotency key of one figure: what it is and the bytes it came from."""
+    return key_of("trials", VERSION, name, *sources)
+
+
+def _draft(name: str, leaf: Quantity | str, tool: str, *sources: Source) -> Draft:
+    quantity, value = (leaf, None) if isinstance(leaf, Quantity) else (None, leaf)
+    carried = quantity.battery if quantity is not None and quantity.battery else ""
+    return Draft(
+        kind="measured",
+        name=name,
+        quantity=quantity,
+        value=value,
+        tool=tool,
+        version=VERSION,
+        key=key_name(f"{name} {carried}", *sources),
+        source=sources[-1],
+    )
+
+
+def _figures(found: Comparison) -> Iterator[tuple[str, Quantity | str]]:
+    for delta in found.deltas:
+        yield f"{delta.slice}.{delta.label}", delta
+    for test in found.tests:
+        yield f"{test.slice}.p@{test.k}", Quantity(metric="value", value=test.sign_flip, unit="config")
+    for k, p in found.interaction.items():
+        yield f"{OVERALL}.alike@{k}", Quantity(metric="value", value=p, unit="config")
+    turns = {"last_gain": found.curve.last_gain, "first_loss": found.curve.first_loss}
+    counted = {"gained": len(found.gained), "lost": len(found.lost), "problems": found.problems}
+    for name, value in {**turns, **counted}.items():
+        if value is not None:
+            yield name, Quantity(metric="value", value=value, unit="count")
+    for number, note in enumerate(found.notes):
+        yield f"note.{number}", note
+
+
+def _spent(total: Total) -> Iterator[tuple[str, Quantity | str]]:
+    yield f"{total.stage}.gpu_hours", Quantity(metric="value", value=total.gpu_hours, unit="gpu_hours")
+    yield f"{total.stage}.cpu_hours", Quantity(metric="value", value=total.cpu_hours, unit="config")
+    yield f"{total.stage}.wall_hours", Quantity(metric="value", value=total.wall_hours, unit="config")
+
+
+def gather(
+    base: Counts | None, read: Callable[[str], tuple[bytes, Source] | None], counts_of: Callable[[bytes, str], Counts]
+) -> Trials:
+    """Every trial that the ledger's files allow. read: the bytes that an entry of that name rests on, or None."""
+    files = {name: found for name in (BATTERY, *_names()) if (found := read(name)) is not None}
+    battery = BatteryRun.model_validate_json(files[BATTERY][0]) if BATTERY in files else None
+    carried = f"battery {digest(files[BATTERY][0])[:12]}" if battery else NOT_RUN
+    arms: dict[str, Counts] = {
+        arm: counts_of(*_named(files[f"counts.{arm}"])) for arm in ARMS if f"counts.{arm}" in files
+    }
+    made, unmade = _made(base, arms, carried) if base is not None else ((), {})
+    costs = {arm: _totals(files[f"{COSTS}.{arm}"][0]) for arm in ("base", *ARMS) if f"{COSTS}.{arm}" in files}
+    return Trials(made, unmade, battery, costs, {name: source for name, (_, source) in files.items()})
+
+
+def _names() -> list[str]:
+    return [f"{kind}.{arm}" for kind in ("counts", COSTS) for arm in ("base", *ARMS)]
+
+
+def _named(found: tuple[bytes, Source]) -> tuple[bytes, str]:
+    return found[0], found[1].name
+
+
+def _made(base: Counts, arms: Mapping[str, Counts], battery: str) -> tuple[tuple[Trial, ...], dict[str, str]]:
+    sides = {"": base, **arms}
+    made: list[Trial] = []
+    unmade: dict[str, str] = {}
+    for pairing in PAIRINGS:
+        before, after = sides.get(pairing.before), sides.get(pairing.after)
+        if before is not None and after is not None:
+            try:
+                carried = battery if pairing.after == "tuned" else NOT_RUN
+                made.append(Trial(pairing, comparison_of(before, after, carried)))
+            except InvalidInput as error:
+                unmade[pairing.name] = str(error)
+    return tuple(made), unmade
+
+
+@lru_cache(maxsize=16)
+def comparison_of(before: Counts, after: Counts, battery: str) -> Comparison:
+    """The paired comparison with the product's seed and resamples, up to the largest k that both sides allow."""
+    most = min(*before.total, *after.total)
+    return compare.compare(before, after, [k for k in _grid(most) if k <= most], battery=battery)
+
+
+def _grid(most: int) -> list[int]:
+    """The k of the verdict, and from there on doubling: collapse shows at the largest k that can be afforded."""
+    return sorted({1, 4, 8, 16, *(2**i for i in range(5, most.bit_length())), most})
+
+
+def _totals(data: bytes) -> tuple[Total, ...]:
+    return cost.totals(Cost.model_validate_json(line) for line in data.splitlines() if line.strip())
+
+
+# the report
+
+
+@dataclass(frozen=True)
+class Cited:
+    """The trials with the ledger entries that carry their figures."""
+
+    trials: Trials
+    entries: Mapping[str, Evidence]
+
+    def ref(self, name: str, form: str = "value") -> str:
+        """A reference to one figure; empty where it is not there."""
+        entry = self.entries.get(name)
+        return f"{{{{{entry.id}|{form}}}}}" if entry is not None else ""
+
+
+def section(cited: Cited) -> str:
+    """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, battery, cost, position against the comparator."""
+    trials = (_trial(cited, trial) for trial in cited.trials.made)
+    parts = [_headline(cited), *trials, _unmade(cited), _battery(cited), _cost(cited)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline(cited: Cited) -> str:
+    if cited.trials.find("tuned") is None:
+        return ""
+    name = f"trial.tuned.{OVERALL}.Δpass@1"
+    said = f"Δpass@1 overall: {cited.ref(name)} {cited.ref(name, 'ci')}, n = {cited.ref(name, 'n')}."
+    battery = cited.trials.battery
+    answer = "; ".join(sorted({reading.answer for reading in battery.readings})) if battery else ""
+    return f"{said} Battery: {answer or 'not run, so this is commentary (BAT-9)'}."
+
+
+def _trial(cited: Cited, trial: Trial) -> str:
+    name, found = trial.pairing.name, trial.comparison
+    level = cited.ref(f"trial.{name}.{OVERALL}.Δpass@1", "level")
+    head = f"### {trial.pairing.meaning.capitalize()}\n\n| slice | | delta and {level} CI | n | p (sign flip) |"
+    rows = [_row(cited, name, delta) for delta in found.deltas]
+    return "\n".join([head, "|---|---|---|---|---|", *rows, "", *_turns(cited, name), *_notes(cited, trial)])
+
+
+def _row(cited: Cited, trial: str, delta: Quantity) -> str:
+    path = f"trial.{trial}.{delta.slice}.{delta.label}"
+    p = cited.ref(f"trial.{trial}.{delta.slice}.p@{delta.k}") if delta.metric == "delta_pass_at_k" else ""
+    figures = f"{cited.ref(path)} {cited.ref(path, 'ci')}"
+    return f"| {cited.ref(path, 'slice')} | {delta.label} | {figures} | {cited.ref(path, 'n')} | {p} |"
+
+
+def _turns(cited: Cited, trial: str) -> Iterator[str]:
+    """The collapse certificate: where along k a gain ends being certified, and from where a loss is."""
+    said = {
+        "gained": "problems solved only afterwards: {}",
+        "lost": "problems solved only before: {}",
+        "last_gain": "a gain is certified at every k up to {}",
+        "first_loss": "a loss is certified from k = {} on",
+    }
+    for name, text in said.items():
+        if figure := cited.ref(f"trial.{trial}.{name}"):
+            yield f"- {text.format(figure)}"
+
+
+def _notes(cited: Cited, trial: Trial) -> Iterator[str]:
+    for number in range(len(trial.comparison.notes)):
+        yield f"- {cited.ref(f'trial.{trial.pairing.name}.note.{number}', 'text')}"
+
+
+def _unmade(cited: Cited) -> str:
+    names = cited.trials.unmade or {}
+    return "\n".join(f"- not compared ({name}): {cited.ref(f'trial.{name}.unmade', 'text')}" for name in names)
+
+
+def _battery(cited: Cited) -> str:
+    battery = cited.trials.battery
+    if battery is None:
+        return ""
+    rows = [
+        f"| {reading.probe} | {cited.ref(f'battery.{reading.probe}.answer', 'text')} |"
+        f" {cited.ref(f'battery.{reading.probe}.drift')} {cited.ref(f'battery.{reading.probe}.drift', 'ci')} |"
+        f" {cited.ref(f'battery.{reading.probe}.tolerance')} | {cited.ref(f'battery.{reading.probe}.drift', 'n')} |"
+        for reading in battery.readings
+    ]
+    missed = [f"- {m.probe}: {cited.ref(f'battery.{m.probe}.not_read', 'text')}" for m in battery.not_read]
+    head = "### The battery\n\n| probe | answer | drift and CI | tolerance | n |\n|---|---|---|---|---|"
+    return "\n".join([head, *rows, "", *missed]).rstrip()
+
+
+def _cost(cited: Cited) -> str:
+    rows = [
+        f"| {arm} | {total.stage} | {cited.ref(f'cost.{arm}.{total.stage}.wall_hours')} |"
+        f" {cited.ref(f'cost.{arm}.{total.stage}.cpu_hours')} | {cited.ref(f'cost.{arm}.{total.stage}.gpu_hours')} |"
+        for arm, totals in (cited.trials.costs or {}).items()
+        for total in totals
+    ]
+    head = "### What it cost\n\n| arm | stage | hours | CPU-hours | accelerators |\n|---|---|---|---|---|"
+    return "\n".join([head, *rows]) if rows else ""
