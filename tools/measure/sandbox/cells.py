@@ -1,11 +1,12 @@
 """The parent's side: which tier holds here, starting the two cells of a worker, and handing out jobs.
 
-`Sandbox` keeps a few workers and takes them through any number of jobs; a worker that died or hung is replaced, and the
-job tried once more. Refuses (SandboxFailed) where the tier asked for, or any tier at all, does not hold on this machine.
+`Sandbox` keeps a few workers and takes them through any number of jobs; a worker that died or hung is replaced, and
+the job tried once more. Refuses (SandboxFailed) where the tier asked for, or any tier at all, does not hold here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -33,8 +34,13 @@ INSIDE = ("wire", "syscalls", "confine")
 OFFERED = ("numpy",)
 ORDER: tuple[Tier, ...] = ("bubblewrap", "namespaces", "seccomp")
 START_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
 PATIENCE = 20.0  # beyond what programs may take: for the tester's own work on a busy machine
-WARMABLE = frozenset("asyncio contextlib numpy queue threading unittest urllib uuid zlib".split())
+WARMABLE = frozenset(
+    wire.words(
+        "asyncio dataclasses datetime decimal enum fractions hashlib numpy queue random statistics threading uuid zlib"
+    )
+)
 IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.M)
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -133,8 +139,16 @@ class _Worker:
             raise wire.Gone("a verdict without the nonce of its job")
         return Outcome(verdict["reason"], verdict["detail"], verdict["seconds"], verdict.get("found", []))
 
+    def close(self) -> None:
+        """Let both cells end by themselves, so that their CPU time is counted; those that do not are killed."""
+        self._socket.close()
+        for process in reversed(self._processes):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(CLOSE_SECONDS)
+        self.stop()
+
     def stop(self) -> None:
-        """End both cells and all that lives in them."""
+        """Kill both cells and all that lives in them."""
         self._socket.close()
         for process in self._processes:
             process.kill()
@@ -154,7 +168,8 @@ class _Worker:
             try:
                 self._launch("program", {"link": to_server.fileno()}, log)
                 self._launch("tester", {"link": to_tester.fileno(), "parent": theirs.fileno()}, log)
-                theirs.close(), to_tester.close(), to_server.close()
+                for given in (theirs, to_tester, to_server):
+                    given.close()
                 self._await_ready(log)
             except BaseException:
                 self.stop()
@@ -236,9 +251,7 @@ def _prefix(tier: Tier) -> list[str]:
     interpreter = _interpreter()
     binds = [*view["readable"], *([] if _covered(interpreter, view["readable"]) else [interpreter])]
     mounts = [
-        part
-        for path in binds
-        for part in ("--dev-bind" if path.startswith("/dev/") else "--ro-bind", path, path)
+        part for path in binds for part in ("--dev-bind" if path.startswith("/dev/") else "--ro-bind", path, path)
     ]
     links = [part for path, target in view["links"].items() for part in ("--symlink", target, path)]
     own = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
@@ -280,7 +293,7 @@ def _trial(tier: Tier) -> str:
     if tier == "bubblewrap" and shutil.which("bwrap") is None:
         return "bubblewrap: not installed"
     try:
-        _Worker(tier).stop()
+        _Worker(tier).close()
     except (SandboxFailed, OSError) as error:
         return str(error)
     return ""
@@ -302,7 +315,7 @@ class Sandbox:
     def close(self) -> None:
         """End all cells."""
         for worker in self._workers:
-            worker.stop()
+            worker.close()
 
     def run(self, jobs: Iterable[Job], *, alone: bool = False) -> Iterator[Outcome]:
         """Outcomes in the order of the jobs. `alone`: one at a time, with all other workers idle."""
@@ -343,9 +356,7 @@ class _Shift:
             self._taken += 1
         return True
 
-    def _give(
-        self, selector: selectors.BaseSelector, worker: _Worker, number: int, job: Job, *, again: bool
-    ) -> None:
+    def _give(self, selector: selectors.BaseSelector, worker: _Worker, number: int, job: Job, *, again: bool) -> None:
         try:
             worker.send(job)
         except wire.Gone:

@@ -1,10 +1,10 @@
 """Walls around a cell, put up by the cell itself before it hears of any work.
 
-`enter(tier, ...)` closes the cell: new user, mount, pid, network, IPC and UTS namespaces with a root that holds only the
-interpreter (tier `namespaces`), or Landlock (tier `seccomp`); in tier `bubblewrap` the walls stand already, in `container`
-whoever declared it answers for them. Then no-new-privileges, no capabilities, and the system call filter of the cell.
-`program(...)` is the inner wall of one program: limits and the narrower filter. Runs inside the cells, standard library
-only. Raises OSError where the kernel refuses: the caller then has no cell.
+`enter(tier, ...)` closes the cell: new user, mount, pid, network, IPC and UTS namespaces with a root that holds only
+the interpreter (tier `namespaces`), or Landlock (tier `seccomp`); in tier `bubblewrap` the walls stand already, and in
+`container` whoever declared it answers for them. Then no-new-privileges, no capabilities, and the system call filter of
+the cell. `InnerWall` is for one program: limits and the narrower filter. Runs inside the cells,
+standard library only. Raises OSError where the kernel refuses: the caller then has no cell.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def enter(tier: str, readable: list[str], links: dict[str, str]) -> None:
         _landlock(readable)
     _check(_prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     if tier == "none":
         return
     _check(_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
@@ -52,46 +53,39 @@ def enter(tier: str, readable: list[str], links: dict[str, str]) -> None:
     machine = syscalls.here()
     if machine is None:
         raise OSError("no table of system calls for this architecture")
-    install(syscalls.cell_filter(machine))
+    Filter(syscalls.cell_filter(machine)).install()
 
 
-def install(program: bytes) -> None:
-    """Lay a BPF program over the system calls of this process, for good."""
-    code = ctypes.create_string_buffer(program, len(program))
-    head = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    holder = ctypes.create_string_buffer(head, len(head))
-    _check(_prctl(PR_SET_SECCOMP, 2, ctypes.addressof(holder), 0, 0), "system call filter")
+class Filter:
+    """A BPF program in the shape that the kernel reads it."""
+
+    def __init__(self, program: bytes) -> None:
+        self._code = ctypes.create_string_buffer(program, len(program))
+        head = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(self._code))
+        self._holder = ctypes.create_string_buffer(head, len(head))
+        self._address = ctypes.addressof(self._holder)
+
+    def install(self) -> None:
+        """Lay it over the system calls of this process, for good."""
+        _check(_prctl(PR_SET_SECCOMP, 2, self._address, 0, 0), "system call filter")
 
 
-def program(tier: str, memory: int, seconds: int, file_bytes: int) -> None:
-    """The inner wall, put up by a freshly forked process before it reads a program.
+class InnerWall:
+    """What a freshly forked process puts around itself before it reads a program; built once, before the fork."""
 
-    memory: bytes of address space. seconds: CPU, whole seconds, after which the kernel ends the process.
-    """
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    if tier != "none":
-        install(_program_filter())
-
-
-_filters: list[bytes] = []
-
-
-def _program_filter() -> bytes:
-    if not _filters:
+    def __init__(self, tier: str) -> None:
         machine = syscalls.here()
-        assert machine is not None
-        _filters.append(syscalls.program_filter(machine))
-    return _filters[0]
+        filtered = tier != "none" and machine is not None
+        self._filter = Filter(syscalls.program_filter(machine)) if machine is not None and filtered else None
 
-
-def warm() -> None:
-    """Build what every program needs, once."""
-    if syscalls.here() is not None:
-        _program_filter()
+    def put_up(self, memory: int, seconds: int, file_bytes: int) -> None:
+        """memory: bytes of address space. seconds: CPU, whole, after which the kernel ends the process."""
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+        if self._filter is not None:
+            self._filter.install()
 
 
 def _check(result: int, what: str) -> None:
@@ -130,7 +124,7 @@ def _be_first_process() -> None:
     child = os.fork()
     if child:
         os.closerange(3, 1024)
-        os.waitpid(child, 0)
+        os.waitpid(child, 0)  # its CPU time counts for those who wait for us
         os._exit(0)
 
 

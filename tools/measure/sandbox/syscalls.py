@@ -1,8 +1,8 @@
 """Which system calls a cell may make, as a BPF program built here; x86-64 and aarch64.
 
 `cell_filter` is an allow-list for a whole cell (tester, fork server): what is not on it fails with EPERM, and what only
-an attacker needs ends the process. `program_filter` is laid over it for one program: no process, no signal to others, no
-new privileges. Threads stay possible, since solutions use them. Runs inside the cells, standard library only.
+an attacker needs ends the process. `program_filter` is laid over it for one program: no process, no signal to others,
+no new privileges. Threads stay possible, since solutions use them. Runs inside the cells, standard library only.
 
 Source of the numbers: the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 """
@@ -13,6 +13,8 @@ import errno
 import platform
 import struct
 from typing import NamedTuple
+
+from tools.measure.sandbox.wire import words
 
 COMMON = {  # the same number on every architecture since Linux 5.1
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
@@ -81,7 +83,7 @@ AARCH64 = {
     "rseq": 293, **COMMON,
 }  # fmt: skip
 
-ALLOWED = """
+ALLOWED = words("""
 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
 pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore madvise dup dup2 pause nanosleep
 getitimer alarm setitimer getpid sendfile sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername socketpair
@@ -94,15 +96,15 @@ clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl waitid openat mkdir
 readlinkat fchmodat faccessat pselect6 ppoll set_robust_list get_robust_list utimensat epoll_pwait eventfd fallocate
 eventfd2 epoll_create1 dup3 pipe2 preadv pwritev getcpu renameat2 seccomp getrandom memfd_create membarrier
 copy_file_range preadv2 pwritev2 statx rseq close_range faccessat2 epoll_pwait2 futex_waitv
-""".split()
-FATAL = """
+""")
+FATAL = words("""
 ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot unshare setns bpf keyctl add_key request_key
 userfaultfd perf_event_open io_uring_setup io_uring_enter io_uring_register open_by_handle_at kcmp init_module
 finit_module kexec_load reboot swapon pidfd_getfd open_tree move_mount fsopen fsmount mount_setattr process_madvise
-""".split()
-DENIED_TO_PROGRAMS = """
+""")
+DENIED_TO_PROGRAMS = words("""
 fork vfork kill tkill tgkill prctl seccomp memfd_create wait4 waitid setrlimit
-""".split()
+""")
 MISSING = ("clone3", "openat2")  # arguments in memory that a filter cannot read: the C library falls back
 IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
 OWNERS = (8, 10, 15)  # F_SETOWN F_SETSIG F_SETOWN_EX: a way to signal another process
@@ -139,7 +141,14 @@ def cell_filter(machine: Machine) -> bytes:
     allowed = [machine.numbers[name] for name in ALLOWED if name in machine.numbers]
     fatal = [machine.numbers[name] for name in FATAL if name in machine.numbers]
     return _assemble(
-        [*_head(machine), *special, *_each(allowed, ALLOW), *_missing(machine), *_each(fatal, KILL), (RETURN, 0, 0, EPERM)]
+        [
+            *_head(machine),
+            *special,
+            *_each(allowed, ALLOW),
+            *_missing(machine),
+            *_each(fatal, KILL),
+            (RETURN, 0, 0, EPERM),
+        ]
     )
 
 

@@ -11,13 +11,10 @@ A container that the receiver did not keep is forgotten at once; keeping is read
 
 from __future__ import annotations
 
-import array
-import base64
+import binascii
 import builtins
 import collections
-import datetime
-import decimal
-import fractions
+import json
 import operator
 import re
 import socket
@@ -25,7 +22,6 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from json import JSONEncoder
-from json import loads as json_loads
 from typing import Any
 
 LARGEST_MESSAGE = 64 << 20
@@ -34,6 +30,11 @@ BIG = 1 << 64
 DTYPE = re.compile(r"[<>|=][?biufcSUMm]\d*(\[\w+\])?")
 MISFITS = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError, BufferError)
 dumps = JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+
+def words(text: str) -> list[str]:
+    """The words of a text: long lists of names read better as prose."""
+    return text.split()
 
 
 class Malformed(Exception):
@@ -51,10 +52,10 @@ class Channel:
         self.sock = sock
         self._rest = b""
 
-    def send(self, frame: bytes) -> None:
-        """Send one frame whole. Raises Gone where nobody reads any more."""
+    def send(self, *frames: bytes) -> None:
+        """Send frames whole. Raises Gone where nobody reads any more."""
         try:
-            self.sock.sendall(struct.pack("<I", len(frame)) + frame)
+            self.sock.sendall(b"".join(part for frame in frames for part in (struct.pack("<I", len(frame)), frame)))
         except OSError as error:
             raise Gone(str(error)) from None
 
@@ -102,7 +103,7 @@ def _elements(container: Any) -> list[Any]:
 
 
 def _is_buffer(container: Any) -> bool:
-    return isinstance(container, (bytearray, array.array)) or type(container).__module__ == "numpy"
+    return isinstance(container, bytearray) or type(container).__module__ in ("array", "numpy")
 
 
 def _snapshot(container: Any) -> Any:
@@ -219,14 +220,14 @@ def _flat(values: list[Any]) -> bool:
         return False
     if int not in kinds:
         return True
-    return kinds <= {int, float, bool} and -BIG < min(values) and max(values) < BIG
+    return kinds <= {int, float, bool} and min(values) > -BIG and max(values) < BIG
 
 
 BUILTIN_TYPES = {
     name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and kind not in (type, super)
 }
+BUILTIN_NAMES = {kind: name for name, kind in BUILTIN_TYPES.items()}
 BUILTIN_EXCEPTIONS = {name: kind for name, kind in BUILTIN_TYPES.items() if issubclass(kind, BaseException)}
-DATES = {kind.__name__: kind for kind in (datetime.date, datetime.datetime, datetime.time, datetime.timedelta)}
 VIEWS = {"dict_keys": type({}.keys()), "dict_values": type({}.values()), "dict_items": type({}.items())}
 
 
@@ -258,7 +259,7 @@ class Codec:
             return value
         mutable = MUTABLE.get(kind)
         if mutable is not None:
-            return self._encode_shared(value, *mutable)
+            return self.encode_shared(value, *mutable)
         pack = PACK.get(kind)
         return pack(self, value) if pack else self._encode_other(value, kind)
 
@@ -276,7 +277,7 @@ class Codec:
 
     def content(self, container: Any) -> Any:
         """What a known container holds now, for an update of the other end."""
-        tag, pack = MUTABLE.get(type(container)) or ("N", _array_content)
+        tag, pack = MUTABLE.get(type(container)) or BUFFERS[type(container).__module__]
         return [tag, pack(self, container)]
 
     def update(self, label: int, node: Any) -> None:
@@ -301,7 +302,7 @@ class Codec:
             self.shared.add(container, label)
         return container
 
-    def _encode_shared(self, value: Any, tag: str, pack: Callable[[Codec, Any], Any]) -> Any:
+    def encode_shared(self, value: Any, tag: str, pack: Callable[[Codec, Any], Any]) -> Any:
         if not self.share:
             return [tag, 0, pack(self, value)]
         label = self.shared.label(value)
@@ -310,15 +311,11 @@ class Codec:
         label = self.shared.add(value)
         return [tag, label, pack(self, value)]
 
-    def _encode_other(self, value: Any, kind: type) -> Any:
-        if kind is type and BUILTIN_TYPES.get(value.__name__) is value:
-            return ["B", value.__name__]
-        module = kind.__module__
-        if module == "numpy":
-            node = _pack_numpy(self, value)
-            if node is not None:
-                return node
-        return self.foreign(value)
+    def _encode_other(self, value: Any, kind: type[Any]) -> Any:
+        if kind is type and value in BUILTIN_NAMES:
+            return ["B", BUILTIN_NAMES[value]]
+        pack = _in_library(kind)
+        return pack(self, value) if pack else self.foreign(value)
 
 
 def _pack_list(codec: Codec, value: Any) -> Any:
@@ -337,6 +334,10 @@ def _unpack_items(codec: Codec, node: Any) -> list[Any]:
 
 def _pack_dict(codec: Codec, value: Any) -> Any:
     return [_pack_list(codec, value.keys()), _pack_list(codec, value.values())]
+
+
+def _pack_default(codec: Codec, value: Any) -> Any:
+    return [codec.encode(value.default_factory), _pack_dict(codec, value)]
 
 
 def _fill_list(codec: Codec, container: Any, node: Any) -> None:
@@ -371,7 +372,7 @@ def _fill_default(codec: Codec, container: Any, node: Any) -> None:
 
 
 def _fill_array(_codec: Codec, container: Any, node: Any) -> None:
-    container[:] = array.array(container.typecode, _bytes(node[1]))
+    container[:] = type(container)(container.typecode, _bytes(node[1]))
 
 
 def _fill_numpy(codec: Codec, container: Any, node: Any) -> None:
@@ -379,15 +380,34 @@ def _fill_numpy(codec: Codec, container: Any, node: Any) -> None:
 
 
 def _text(data: Any) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def _bytes(text: Any) -> bytes:
-    return base64.b64decode(text)
+    return binascii.a2b_base64(text)
 
 
-def _array_content(_codec: Codec, value: Any) -> Any:
+def _pack_array(_codec: Codec, value: Any) -> Any:
+    return [value.typecode, _text(value.tobytes())]
+
+
+def _unpack_array(_codec: Codec, content: Any) -> Any:
+    import array
+
+    return array.array(content[0])
+
+
+def _pack_numpy(codec: Codec, value: Any) -> Any:
+    if not DTYPE.fullmatch(value.dtype.str):
+        return codec.foreign(value)
     return [value.dtype.str, list(value.shape), _text(value.tobytes())]
+
+
+def _pack_number(codec: Codec, value: Any) -> Any:
+    """A numpy scalar; other things of numpy are handles."""
+    if not hasattr(value, "dtype") or not DTYPE.fullmatch(value.dtype.str):
+        return codec.foreign(value)
+    return ["g", *_pack_numpy(codec, value)]
 
 
 def _numpy_array(node: Any) -> Any:
@@ -399,18 +419,6 @@ def _numpy_array(node: Any) -> Any:
     return numpy.frombuffer(_bytes(data), numpy.dtype(dtype)).reshape([int(n) for n in shape]).copy()
 
 
-def _pack_numpy(codec: Codec, value: Any) -> Any:
-    import numpy
-
-    if not isinstance(value, (numpy.ndarray, numpy.generic)) or not DTYPE.fullmatch(value.dtype.str):
-        return None
-    if isinstance(value, numpy.generic):
-        return ["g", *_array_content(codec, numpy.asarray(value))]
-    if type(value) is not numpy.ndarray:
-        return None
-    return codec._encode_shared(value, "N", _array_content)
-
-
 MUTABLE: dict[type, tuple[str, Callable[[Codec, Any], Any]]] = {
     list: ("l", _pack_list),
     dict: ("d", _pack_dict),
@@ -419,8 +427,11 @@ MUTABLE: dict[type, tuple[str, Callable[[Codec, Any], Any]]] = {
     collections.deque: ("q", lambda codec, value: [value.maxlen, _pack_list(codec, value)]),
     collections.OrderedDict: ("od", _pack_dict),
     collections.Counter: ("cd", _pack_dict),
-    collections.defaultdict: ("dd", lambda codec, value: [codec.encode(value.default_factory), _pack_dict(codec, value)]),
-    array.array: ("ar", lambda _codec, value: [value.typecode, _text(value.tobytes())]),
+    collections.defaultdict: ("dd", _pack_default),
+}
+BUFFERS: dict[str, tuple[str, Callable[[Codec, Any], Any]]] = {
+    "array": ("ar", _pack_array),
+    "numpy": ("N", _pack_numpy),
 }
 FILL: dict[str, Callable[[Codec, Any, Any], None]] = {
     "l": _fill_list,
@@ -443,20 +454,40 @@ PACK: dict[type, Callable[[Codec, Any], Any]] = {
     slice: lambda codec, value: ["/", *codec.encode_many((value.start, value.stop, value.step))],
     type(...): lambda _codec, _value: ["e"],
     type(NotImplemented): lambda _codec, _value: ["n"],
-    decimal.Decimal: lambda _codec, value: ["D", str(value)],
-    fractions.Fraction: lambda codec, value: ["F", *codec.encode_many((value.numerator, value.denominator))],
-    datetime.timedelta: lambda _codec, value: ["T", "timedelta", value.days, value.seconds, value.microseconds],
-    datetime.date: lambda _codec, value: ["T", "date", value.year, value.month, value.day],
-    datetime.datetime: lambda codec, value: _pack_moment(codec, value, "year month day hour minute second microsecond"),
-    datetime.time: lambda codec, value: _pack_moment(codec, value, "hour minute second microsecond"),
     **{kind: (lambda codec, value: ["v", type(value).__name__, _pack_list(codec, value)]) for kind in VIEWS.values()},
 }
 
 
-def _pack_moment(codec: Codec, value: Any, fields: str) -> Any:
-    if value.tzinfo is not None:
+def _pack_moment(codec: Codec, value: Any) -> Any:
+    if getattr(value, "tzinfo", None) is not None:
         return codec.foreign(value)
-    return ["T", type(value).__name__, *[getattr(value, field) for field in fields.split()]]
+    fields = MOMENTS[type(value).__name__].split()
+    return ["T", type(value).__name__, *[getattr(value, field) for field in fields]]
+
+
+MOMENTS = {
+    "timedelta": "days seconds microseconds",
+    "date": "year month day",
+    "datetime": "year month day hour minute second microsecond",
+    "time": "hour minute second microsecond",
+}
+LIBRARY: dict[str, Callable[[Codec, Any], Any]] = {  # by name: who does not use them does not load them
+    "decimal.Decimal": lambda _codec, value: ["D", str(value)],
+    "fractions.Fraction": lambda codec, value: ["F", *codec.encode_many((value.numerator, value.denominator))],
+    "array.array": lambda codec, value: codec.encode_shared(value, "ar", _pack_array),
+    "numpy.ndarray": lambda codec, value: codec.encode_shared(value, "N", _pack_numpy),
+    **{f"datetime.{name}": _pack_moment for name in MOMENTS},
+}
+
+
+def _in_library(kind: type[Any]) -> Callable[[Codec, Any], Any] | None:
+    module, name = kind.__module__, kind.__name__
+    loaded = sys.modules.get(module)
+    if loaded is None or getattr(loaded, name, None) is not kind:
+        return None
+    if module == "numpy" and name != "ndarray":
+        return _pack_number
+    return LIBRARY.get(f"{module}.{name}")
 
 
 def _shared(make: Callable[[Codec, Any], Any]) -> Callable[[Codec, Any], Any]:
@@ -483,16 +514,31 @@ def _unpack_view(codec: Codec, node: Any) -> Any:
     return dict(items).items() if node[1] == "dict_items" else dict.fromkeys(items).keys()
 
 
-def _unpack_fraction(codec: Codec, node: Any) -> fractions.Fraction:
+def _unpack_fraction(codec: Codec, node: Any) -> Any:
+    import fractions
+
     numerator, denominator = codec.decode_many(node[1:])
     if type(numerator) is not int or type(denominator) is not int:
         raise Malformed("a fraction of other things than integers")
     return fractions.Fraction(numerator, denominator)
 
 
-def _unpack_array(codec: Codec, node: Any) -> Any:
-    found = _numpy_array(node[2])
-    return codec.register(found, node[1])
+def _unpack_numpy(codec: Codec, node: Any) -> Any:
+    return codec.register(_numpy_array(node[2]), node[1])
+
+
+def _unpack_decimal(_codec: Codec, node: Any) -> Any:
+    import decimal
+
+    return decimal.Decimal(node[1])
+
+
+def _unpack_moment(_codec: Codec, node: Any) -> Any:
+    import datetime
+
+    if node[1] not in MOMENTS:
+        raise Malformed("a strange date")
+    return getattr(datetime, node[1])(*[int(part) for part in node[2:]])
 
 
 UNPACK: dict[str, Callable[[Codec, Any], Any]] = {
@@ -506,8 +552,8 @@ UNPACK: dict[str, Callable[[Codec, Any], Any]] = {
     "od": _shared(lambda _codec, _content: collections.OrderedDict()),
     "cd": _shared(lambda _codec, _content: collections.Counter()),
     "dd": _shared(_factory),
-    "ar": _shared(lambda _codec, content: array.array(content[0])),
-    "N": _unpack_array,
+    "ar": _shared(_unpack_array),
+    "N": _unpack_numpy,
     "g": lambda _codec, node: _numpy_array(node[1:])[()],
     "t": lambda codec, node: tuple(_unpack_items(codec, node[1])),
     "z": lambda codec, node: frozenset(_unpack_items(codec, node[1])),
@@ -517,9 +563,9 @@ UNPACK: dict[str, Callable[[Codec, Any], Any]] = {
     "/": lambda codec, node: slice(*codec.decode_many(node[1:])),
     "e": lambda _codec, _node: ...,
     "n": lambda _codec, _node: NotImplemented,
-    "D": lambda _codec, node: decimal.Decimal(node[1]),
+    "D": _unpack_decimal,
     "F": _unpack_fraction,
-    "T": lambda _codec, node: DATES[node[1]](*[int(part) for part in node[2:]]),
+    "T": _unpack_moment,
     "v": _unpack_view,
     "B": lambda _codec, node: BUILTIN_TYPES[node[1]],
 }
@@ -622,15 +668,19 @@ class Peer(Codec):
         self._send(dumps(message), gone)
 
     def _send(self, body: str, gone: list[int]) -> None:
-        self.channel.send(f"{body}\n{dumps(gone)}".encode())
+        self.transmit(f"{body}\n{dumps(gone)}".encode())
         self.shared.mark()
+
+    def transmit(self, frame: bytes) -> None:
+        """Put a frame on its way."""
+        self.channel.send(frame)
 
 
 def _parse(frame: bytes) -> tuple[str, str, list[Any], Any, str, list[int]]:
     """A message, with the type of every part looked at: the other end may be hostile."""
     try:
         body, dropped = frame.split(b"\n")
-        message, gone = json_loads(body), json_loads(dropped)
+        message, gone = json.loads(body), json.loads(dropped)
         kind, op, changes, node, text = message
     except (ValueError, RecursionError, TypeError) as error:
         raise Malformed(f"not a message: {error}"[:200]) from None
