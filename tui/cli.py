@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--home", type=Path, default=None, help="folder that holds sessions/")
     verify = commands.add_parser("verify-bundle", help="recompute a bundle from its counts and compare every byte")
     verify.add_argument("bundle", type=Path)
+    _measuring(commands)
     for name, what in _BATCHES.items():
         batch = commands.add_parser(name, help=what)
         batch.add_argument("file", nargs="?", default="-", help="JSON Lines (default: standard input)")
@@ -76,6 +77,50 @@ def parser() -> argparse.ArgumentParser:
         if name != "chat":
             command.add_argument("--json", action="store_true", help="machine-readable output")
     return root
+
+
+def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = argparse.ArgumentParser(add_help=False)
+    run.add_argument("run", type=Path, help="run folder; a run that is there goes on")
+    run.add_argument(
+        "--problems", type=Path, help="problem file, `embedded` or `embedded-pool` (default: the run's own)"
+    )
+    run.add_argument("--format", default=None, help="format of the problem file (default: detected from the keys)")
+    _sampling(commands.add_parser("sample", parents=[run], help="answers of a model into a run folder"))
+    overlap = commands.add_parser("contamination", help="what a prompt pool has in common with an evaluation set")
+    overlap.add_argument("--eval", type=Path, required=True, help="evaluation problems")
+    overlap.add_argument(
+        "--pool", type=Path, help="prompts, JSON Lines of any length (default: the set against itself)"
+    )
+    price = commands.add_parser("estimate", help="what sampling would take, before it is spent")
+    price.add_argument("--prompts", type=int, required=True, help="how many prompts")
+    price.add_argument("-n", type=int, default=16, help="samples per prompt (default: 16)")
+    price.add_argument("--max-tokens", type=int, default=512, help="longest answer (default: 512)")
+    price.add_argument("--tokens-per-second", type=float, help="throughput of all accelerators together, as measured")
+    price.add_argument("--usd-per-gpu-hour", type=float, help="declared rate")
+    price.add_argument("--gpus", type=int, default=0, help="accelerators held (default: 0)")
+    jobs = commands.add_parser("jobs", help="long runs: list them, look at one, end or resume it")
+    jobs.add_argument("job", nargs="?", help="job id")
+    end = jobs.add_mutually_exclusive_group()
+    end.add_argument("--cancel", action="store_true", help="end it; what is done is kept")
+    end.add_argument("--resume", action="store_true", help="go on with it")
+    jobs.add_argument("--home", type=Path, default=None, help="folder that holds jobs/ and sessions/")
+
+
+def _sampling(sample: argparse.ArgumentParser) -> None:
+    sample.add_argument("--engine", default="transformers_local", help="(default: transformers_local, on this machine)")
+    sample.add_argument("--model", help="name or folder (default: the embedded model, or the only one that is served)")
+    sample.add_argument("--base-url", action="append", help="OpenAI-compatible server; repeat it for several")
+    sample.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other engine setting")
+    sample.add_argument("-n", type=int, default=16, help="samples per problem; may grow later (default: 16)")
+    sample.add_argument("--temperature", type=float, default=0.8, help="(default: 0.8)")
+    sample.add_argument("--top-p", type=float, default=1.0, help="(default: 1.0, no truncation)")
+    sample.add_argument("--top-k", type=int, default=None, help="(default: none)")
+    sample.add_argument("--max-tokens", type=int, default=512, help="longest answer (default: 512)")
+    sample.add_argument("--stop", action="append", default=[], help="stop string; repeat it for several")
+    sample.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    sample.add_argument("--template", type=Path, help="words around a problem, with {prompt} once (default: ours)")
+    sample.add_argument("--gpus", type=int, default=0, help="accelerators held, for the cost (default: 0)")
 
 
 _BATCHES = {

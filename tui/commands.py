@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InvalidInput
+from tui import measuring
 from tui.plain import print_json
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def sessions(arguments: Arguments) -> int:
     """Sessions with their last use and first words."""
     from agent.session import sessions as found
 
-    rows = [_session_row(folder) for folder in found(_home(arguments))]
+    rows = [_session_row(folder) for folder in found(home(arguments))]
     if arguments.json:
         print_json(rows)
         return 0
@@ -181,8 +182,8 @@ def export(arguments: Arguments) -> int:
     from agent.toolbox import Casefile
     from tools.deliver import bundle
 
-    home = _home(arguments)
-    folder = home / "sessions" / arguments.session if arguments.session else next(iter(found(home)), None)
+    place = home(arguments)
+    folder = place / "sessions" / arguments.session if arguments.session else next(iter(found(place)), None)
     if folder is None or not folder.exists():
         raise InvalidInput("there is no such session", "an id from `strategist sessions`", where=str(arguments.session))
     shown = transcript(EventLog(folder / "events.jsonl").events)
@@ -266,7 +267,7 @@ def doctor(arguments: Arguments) -> int:
     packages = ("ssd-strategist", "langgraph", "openai", "textual", "numpy", "inspect-ai", "torch", "vllm", "ray")
     facts = {
         "python": sys.version.split()[0],
-        "home": str(_home(arguments)),
+        "home": str(home(arguments)),
         "driver": _driver(None).name,
         **{name: installed(name) for name in packages},
     }
@@ -302,7 +303,7 @@ def _toml(path: Path) -> dict[str, Any]:
         raise InvalidInput(f"is not TOML ({error})", "settings", where=str(path)) from error
 
 
-def _home(arguments: Arguments) -> Path:
+def home(arguments: Arguments) -> Path:
     default = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")) / "strategist"
     return Path(setting("home", getattr(arguments, "home", None)) or default).expanduser()
 
@@ -329,18 +330,20 @@ def _session_folder(arguments: Arguments) -> Path:
     from agent.session import fork
     from agent.session import sessions as found
 
-    home = _home(arguments)
-    folders = found(home)
+    place = home(arguments)
+    folders = found(place)
     if arguments.fork:
-        target = home / "sessions" / _new_id(folders)
-        fork(_named(home, arguments.fork), target)
+        target = place / "sessions" / _new_id(folders)
+        fork(_named(place, arguments.fork), target)
         return target
     if arguments.resume is None:
-        return home / "sessions" / _new_id(folders)
+        return place / "sessions" / _new_id(folders)
     if arguments.resume:
-        return _named(home, arguments.resume)
+        return _named(place, arguments.resume)
     if not folders:
-        raise InvalidInput("there is no session to resume", "a session", "start one with `strategist`", where=str(home))
+        raise InvalidInput(
+            "there is no session to resume", "a session", "start one with `strategist`", where=str(place)
+        )
     return folders[0]
 
 
@@ -385,4 +388,8 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "intake": intake,
     "guard": guard,
     "doctor": doctor,
+    "sample": measuring.sample,
+    "contamination": measuring.contamination,
+    "estimate": measuring.estimate,
+    "jobs": measuring.jobs,
 }

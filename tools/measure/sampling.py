@@ -25,6 +25,8 @@ SAMPLES, EXAMPLE = "samples", "prompt.txt"
 BLANK = "{prompt}"
 SYNC_SECONDS = 1.0
 Prompts = Mapping[str, str] | Sequence[Problem]
+# one for all, or one for each kind of problem
+Template = str | Mapping[str, str]
 
 
 class Progress(Record):
@@ -41,14 +43,15 @@ def sample(
     engine: Engine,
     decoding: Decoding,
     n: int,
-    template: str = BLANK,
+    template: Template = BLANK,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """Draw what the run lacks of n samples per prompt.
 
-    prompts: problems, or texts by id. template: what the model is shown, with {prompt} once; braces elsewhere are
-    plain. on_progress is called about once a second; what it raises ends the sitting with everything kept. Raises
-    InvalidInput for a run of other settings, EngineFailed from the engine after what came was kept.
+    prompts: problems, or texts by id. template: what the model is shown, with {prompt} once, for all problems or by
+    their kind; braces elsewhere are plain. on_progress is called about once a second; what it raises ends the sitting
+    with everything kept. Raises InvalidInput for a run of other settings, EngineFailed from the engine after what came
+    was kept.
     """
     shown = render(prompts, template)
     if n < 1:
@@ -60,30 +63,36 @@ def sample(
         return _Sitting(run.rows(SAMPLES), shown, n, on_progress).draw(engine, decoding)
 
 
-def plan(prompts: Prompts, engine: Engine, decoding: Decoding, template: str = BLANK) -> dict[str, Any]:
+def plan(prompts: Prompts, engine: Engine, decoding: Decoding, template: Template = BLANK) -> dict[str, Any]:
     """What a run is bound to. n is not part of it, since it may grow; the seed is decoding's."""
     asked = [[id, prompt] for id, prompt in _pairs(prompts)]
     return {
         "engine": engine.identity(),
         "decoding": decoding.model_dump(mode="json"),
-        "template": template,
-        "template_sha256": digest(template),
+        "template": template if isinstance(template, str) else dict(template),
+        "template_sha256": digest(template if isinstance(template, str) else canonical(dict(template))),
         "problems": len(asked),
         "problems_sha256": digest(canonical(asked)),
     }
 
 
-def render(prompts: Prompts, template: str) -> dict[str, str]:
+def render(prompts: Prompts, template: Template) -> dict[str, str]:
     """Each prompt in its template, by id. Raises InvalidInput for no prompts, a repeated id, or a wrong template."""
-    if template.count(BLANK) != 1:
-        raise InvalidInput(f"{template.count(BLANK)} times {BLANK}", "exactly once", where="template")
     pairs = _pairs(prompts)
     if not pairs:
         raise InvalidInput("no prompts", "at least one")
     twice = [id for id, times in Counter(id for id, _ in pairs).items() if times > 1]
     if twice:
         raise InvalidInput(f"id {twice[0]!r} is there more than once", "unique ids", where="problems")
-    return {id: template.replace(BLANK, prompt) for id, prompt in pairs}
+    kinds = {} if isinstance(prompts, Mapping) else {one.id: one.kind for one in prompts}
+    return {id: _filled(template, kinds.get(id, "function"), prompt) for id, prompt in pairs}
+
+
+def _filled(template: Template, kind: str, prompt: str) -> str:
+    text = template if isinstance(template, str) else template.get(kind, "")
+    if text.count(BLANK) != 1:
+        raise InvalidInput(f"{text.count(BLANK)} times {BLANK}", "exactly once", where=f"template for {kind} problems")
+    return text.replace(BLANK, prompt)
 
 
 class _Sitting:

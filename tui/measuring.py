@@ -1,0 +1,252 @@
+"""The subcommands that measure a model: read the arguments, call one tool, print what it says.
+
+Each works on a run folder and goes on where it was killed. Progress goes to stderr, or to the job that runs the
+command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import InvalidInput
+from tui.plain import print_json
+
+if TYPE_CHECKING:
+    from tools.jobs import Job
+    from tools.measure.contamination import Overlap
+    from tools.measure.engines import Engine
+    from tools.measure.sampling import Progress
+    from tools.records import Decoding, Problem
+
+Arguments = argparse.Namespace
+PROBLEMS = "problems.jsonl"
+# characters of a shared passage that a terminal line carries
+SHOWN = 60
+
+
+def sample(arguments: Arguments) -> int:
+    """Answers of a model into a run folder."""
+    from tools.measure import sampling
+
+    problems = _given(arguments)
+    with _engine(arguments) as engine:
+        print(f"the first prompt, as the model sees it:\n{engine.rendered(problems[0].prompt)}\n", file=sys.stderr)
+        done = sampling.sample(
+            arguments.run,
+            problems,
+            engine,
+            _decoding(arguments),
+            arguments.n,
+            _template(arguments),
+            _metered(arguments),
+        )
+    _say(arguments, done.model_dump(mode="json"), f"{arguments.run}: {done.done:,} of {done.wanted:,} samples")
+    return 0
+
+
+def _given(arguments: Arguments) -> tuple[Problem, ...]:
+    """The problems of a run: those it began with, else the file that is named, which it then keeps a copy of."""
+    from tools.measure import problems
+    from tools.records import Problem
+    from tools.runs import Rows
+    from tools.store import read_source
+
+    kept = Rows(arguments.run / PROBLEMS)
+    if kept.path.exists() and arguments.problems is None:
+        return tuple(map(Problem.model_validate, kept))
+    if arguments.problems is None:
+        raise InvalidInput(
+            "no problems are named", "--problems FILE", "or --problems embedded", where=str(arguments.run)
+        )
+    data, source = read_source(embedded(arguments.problems))
+    found = problems.read(data, source.name, arguments.format)
+    if not kept.path.exists():
+        kept.append(found)
+    return found
+
+
+def embedded(path: Path) -> Path:
+    """`embedded` and `embedded-pool` name the sets that come with the product."""
+    from importlib.resources import files
+
+    names = {"embedded": "evaluation.jsonl", "embedded-pool": "pool.jsonl"}
+    name = names.get(str(path))
+    return path if name is None else Path(str(files("tools.measure.embedded") / name))
+
+
+@contextmanager
+def _engine(arguments: Arguments) -> Iterator[Engine]:
+    from tools.measure.engines import open_engine
+
+    settings = dict(map(_setting, arguments.set))
+    settings |= {"model": arguments.model} if arguments.model else {}
+    settings |= {"base_urls": arguments.base_url} if arguments.base_url else {}
+    name = "openai_api" if arguments.base_url else arguments.engine
+    engine = open_engine(name, **settings)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    """NAME=VALUE with the value as JSON where it is JSON, else as text."""
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise InvalidInput(given, "NAME=VALUE", where="--set")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _decoding(arguments: Arguments) -> Decoding:
+    from tools.records import Decoding
+
+    return Decoding(
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        top_k=arguments.top_k,
+        max_tokens=arguments.max_tokens,
+        seed=arguments.seed,
+        stop=tuple(arguments.stop),
+    )
+
+
+def _template(arguments: Arguments) -> str | dict[str, str]:
+    """The words around a problem: a file of the user's, or ours for each kind of problem."""
+    import prompts
+    from tools.store import read_source
+
+    if arguments.template is not None:
+        return read_source(arguments.template)[0].decode()
+    return {kind: prompts.load(f"solve_{kind}", prompt="{prompt}") for kind in ("function", "stdin")}
+
+
+def _metered(arguments: Arguments) -> Callable[[Progress], None]:
+    """Progress to whoever looks, and what it costs to the run's `cost.jsonl`."""
+    from tools.jobs import Reporter
+    from tools.runs import Rows
+    from tools.stats.cost import Meter
+
+    report, rows = Reporter(), Rows(arguments.run / "cost.jsonl")
+    meter = Meter("sampling", lambda spent: rows.append([spent]), arguments.gpus)
+    seen: list[int] = []
+
+    def tell(progress: Progress) -> None:
+        seen.append(progress.tokens or 0)
+        report("sampling", progress.done, progress.wanted)
+        meter.beat(seen[-1] - seen[-2] if len(seen) > 1 else 0)
+        if progress.done >= progress.wanted:
+            meter.close()
+
+    return tell
+
+
+def contamination(arguments: Arguments) -> int:
+    """What a pool has in common with an evaluation; 1 where something blocks."""
+    from tools.measure import contamination as overlap
+    from tools.measure import pools
+
+    evaluation = _evaluation(embedded(arguments.eval))
+    if arguments.pool is None:
+        found = overlap.within(evaluation)
+    else:
+        found = overlap.check(evaluation, pools.prompts(embedded(arguments.pool)))
+    _say(arguments, found.model_dump(mode="json"), "\n".join(_overlap_lines(found)))
+    return 1 if found.blocked else 0
+
+
+def _evaluation(path: Path) -> tuple[Any, ...]:
+    """Problems where the file holds them whole, so that references and tests are looked for too; else prompts."""
+    from tools.measure import pools, problems
+    from tools.store import read_source
+
+    data, source = read_source(path)
+    try:
+        return problems.read(data, source.name)
+    except InvalidInput as error:
+        with suppress(InvalidInput):
+            return tuple(pools.prompts(path))
+        raise error from None
+
+
+def _overlap_lines(found: Overlap) -> Iterator[str]:
+    state = "BLOCKED" if found.blocked else "no overlap that blocks"
+    yield f"{found.evaluation:,} evaluation problems against {found.pool:,} prompts: {state}"
+    for kind in ("exact", "near", "contained", "flagged"):
+        yield f"{kind:10} {getattr(found, kind):>8,}"
+    for pair in found.pairs:
+        shared = pair.shared[:SHOWN] + ("..." if len(pair.shared) > SHOWN else "")
+        yield f"{pair.kind:10} {pair.evaluation} ~ {pair.pool} ({pair.part}, {pair.similarity:.2f}): {shared}"
+    if found.pairs_found > len(found.pairs):
+        yield f"and {found.pairs_found - len(found.pairs):,} more pairs"
+
+
+def estimate(arguments: Arguments) -> int:
+    """What sampling would take, before it is spent."""
+    from tools.stats import cost
+
+    found = cost.estimate(
+        arguments.prompts,
+        arguments.n,
+        arguments.max_tokens,
+        tokens_per_second=arguments.tokens_per_second,
+        accelerators=arguments.gpus,
+        usd_per_gpu_hour=arguments.usd_per_gpu_hour,
+    )
+    parts = [f"{found.answers:,} answers, at most {found.tokens:,} tokens"]
+    hours = {"hours": found.wall_hours, "GPU-hours": found.gpu_hours, "USD": found.usd}
+    parts += [f"at most {value:,.2f} {name}" for name, value in hours.items() if value is not None]
+    if found.wall_hours is None:
+        parts.append("hours unknown: no throughput was given (--tokens-per-second), and none is guessed")
+    _say(arguments, found.model_dump(mode="json"), "\n".join(parts))
+    return 0
+
+
+def jobs(arguments: Arguments) -> int:
+    """Long runs: what they are at, and to end or resume one."""
+    from tools.jobs import Job
+    from tools.jobs import jobs as found
+    from tui.commands import home
+
+    folder = home(arguments)
+    if arguments.job is None:
+        rows = [_job_row(job) for job in found(folder)]
+        _say(arguments, rows, "\n".join(map(_job_line, rows)) or "no jobs yet")
+        return 0
+    job = Job(folder / "jobs" / arguments.job)
+    if arguments.cancel:
+        job.cancel()
+    elif arguments.resume:
+        job.resume()
+    row = _job_row(job)
+    _say(arguments, row | {"log": job.tail}, f"{_job_line(row)}\n{job.tail}".strip())
+    return 0
+
+
+def _job_row(job: Job) -> dict[str, Any]:
+    progress = job.progress
+    return {
+        "id": job.id,
+        "state": job.state,
+        "progress": progress.line if progress else "",
+        "command": " ".join(job.told["argv"]),
+    }
+
+
+def _job_line(row: dict[str, Any]) -> str:
+    return f"{row['id']:12} {row['state'].upper():10} {row['progress'] or row['command']}"
+
+
+def _say(arguments: Arguments, record: Any, text: str) -> None:
+    if arguments.json:
+        print_json(record)
+    else:
+        print(text)
