@@ -19,6 +19,7 @@ from tools.store import canonical, digest
 ENGINES = {
     "scripted": "scripted:Scripted",
     "openai_api": "openai_api:OpenAIAPI",
+    "transformers_local": "transformers_local:TransformersLocal",
 }
 Identity = dict[str, Any]
 
