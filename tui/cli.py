@@ -92,6 +92,7 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     overlap.add_argument(
         "--pool", type=Path, help="prompts, JSON Lines of any length (default: the set against itself)"
     )
+    _custody(commands.add_parser("custody", help="issue pools, evaluation slices and probes once; burn them by use"))
     price = commands.add_parser("estimate", help="what sampling would take, before it is spent")
     price.add_argument("--prompts", type=int, required=True, help="how many prompts")
     price.add_argument("-n", type=int, default=16, help="samples per prompt (default: 16)")
@@ -105,6 +106,19 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     end.add_argument("--cancel", action="store_true", help="end it; what is done is kept")
     end.add_argument("--resume", action="store_true", help="go on with it")
     jobs.add_argument("--home", type=Path, default=None, help="folder that holds jobs/ and sessions/")
+
+
+def _custody(custody: argparse.ArgumentParser) -> None:
+    custody.add_argument("folder", type=Path, help="custody folder; without an option its state is shown")
+    custody.add_argument("--register", type=Path, metavar="FILE", help="take problems or prompts in")
+    custody.add_argument("--issue", metavar="NAME", help="give problems out under a new name")
+    custody.add_argument("--purpose", choices=("pool", "evaluation", "probe"), help="what for")
+    given = custody.add_mutually_exclusive_group()
+    given.add_argument("--size", type=int, help="so many, drawn in whole clusters of near-duplicates")
+    given.add_argument("--ids", type=Path, metavar="FILE", help="these, one id on a line")
+    custody.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
+    custody.add_argument("--burn", metavar="NAME", help="use an issue up")
+    custody.add_argument("--run", help="the run that uses it")
 
 
 def _sampling(sample: argparse.ArgumentParser) -> None:

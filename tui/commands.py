@@ -390,6 +390,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "doctor": doctor,
     "sample": measuring.sample,
     "contamination": measuring.contamination,
+    "custody": measuring.custody,
     "estimate": measuring.estimate,
     "jobs": measuring.jobs,
 }

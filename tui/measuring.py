@@ -189,6 +189,33 @@ def _overlap_lines(found: Overlap) -> Iterator[str]:
         yield f"and {found.pairs_found - len(found.pairs):,} more pairs"
 
 
+def custody(arguments: Arguments) -> int:
+    """Pools, evaluation slices and probes: register, issue once, burn by use; the state of all after that."""
+    from tools.measure import pools
+    from tools.measure.custody import Custody
+
+    held = Custody(arguments.folder)
+    if arguments.register is not None:
+        held.register(pools.prompts(embedded(arguments.register)))
+    if arguments.issue is not None:
+        ids = arguments.ids.read_text().split() if arguments.ids else None
+        held.issue(arguments.issue, arguments.purpose, size=arguments.size, ids=ids, seed=arguments.seed)
+    if arguments.burn is not None:
+        if arguments.run is None:
+            raise InvalidInput("no run is named", "--run NAME", "say which run uses it up", where=arguments.burn)
+        held.burn(arguments.burn, arguments.run, arguments.purpose)
+    state = held.state
+    lines = [f"{state.registered:,} registered in {state.clusters:,} clusters; head {state.head}"]
+    lines += [f"free       {count:>8,}  {name or 'no slice'}" for name, count in state.free.items()]
+    lines += [
+        f"{issue.purpose:10} {len(issue.ids):>8,}  {issue.name}, {len(issue.reserved):,} near-duplicates reserved"
+        + (f", burned by {issue.burned_by}" if issue.burned_by else "")
+        for issue in state.issues.values()
+    ]
+    _say(arguments, state.model_dump(mode="json"), "\n".join(lines))
+    return 0
+
+
 def estimate(arguments: Arguments) -> int:
     """What sampling would take, before it is spent."""
     from tools.stats import cost
