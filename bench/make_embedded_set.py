@@ -31,6 +31,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from prompts import load
+from tools.measure import contamination
+from tools.measure.problems import read
 
 FAMILIES = Path(__file__).parent / "corpus" / "embedded"
 COUNTS = FAMILIES / "counts.jsonl"
@@ -39,7 +41,9 @@ SETS = ("evaluation", "pool")
 # share of samples that passed, at least: SPEC wants slices of 30 problems, these cut both sets in three usable parts
 EASY, MEDIUM = 0.5, 0.125
 SAMPLES, SLOTS = 4, 16
-DECODING = {"temperature": 0.8, "top_p": 0.95, "top_k": 0, "min_p": 0, "max_tokens": 96}
+# temperature before the cuts, as vLLM and transformers do it
+DECODING = {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "min_p": 0, "max_tokens": 96}
+ORDER = ["temperature", "top_k", "top_p"]
 HEADING = re.compile(r"## (?P<family>.+) \((?P<source>\w+)\)")
 SIGNATURE = re.compile(r"(?P<name>\w+)\((?P<parameters>[\w, ]+)\): (?P<statement>.+)")
 
@@ -143,7 +147,7 @@ def complaints(found: list[Task]) -> Iterator[str]:
     for task in found:
         yield from _own_complaints(task)
     yield from _twins(found)
-    yield from _like_words(found)
+    yield from _shared_words(found)
 
 
 def _own_complaints(task: Task) -> Iterator[str]:
@@ -195,19 +199,12 @@ def _out_of_time(*_: object) -> None:
     raise TimeoutError
 
 
-def _like_words(found: list[Task]) -> Iterator[str]:
-    """Statements of an evaluation and a pool problem that have most of their word triples in common."""
-    triples = {task.id: _triples(task.statement) for task in found}
-    held, pool = ([task for task in found if task.set == name] for name in SETS)
-    for one, other in itertools.product(held, pool):
-        a, b = triples[one.id], triples[other.id]
-        if len(a & b) / len(a | b) > 0.5:
-            yield f"{one.id} and {other.id} are worded alike"
-
-
-def _triples(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.lower())
-    return set(zip(words, words[1:], words[2:], strict=False))
+def _shared_words(found: list[Task]) -> Iterator[str]:
+    """Evaluation problems that the product's own contamination check finds in the pool."""
+    evaluation, pool = (read(_lines(found, name, lambda _: "").encode(), name) for name in SETS)
+    for pair in contamination.check(evaluation, pool).pairs:
+        if pair.kind in contamination.BLOCKING:
+            yield f"{pair.evaluation} and {pair.pool} are {pair.kind}: {pair.shared}"
 
 
 # building
@@ -247,8 +244,12 @@ def build() -> dict[str, str]:
     if wrong:
         raise SystemExit("\n".join(wrong))
     measured = counts()
-    lines = {task.id: json.dumps(row(task, label(*measured[task.id])), ensure_ascii=False) for task in found}
-    return {f"{n}.jsonl": "".join(lines[t.id] + "\n" for t in found if t.set == n) for n in SETS}
+    return {f"{name}.jsonl": _lines(found, name, lambda task: label(*measured[task.id])) for name in SETS}
+
+
+def _lines(found: list[Task], name: str, difficulty: Callable[[Task], str]) -> str:
+    rows = (row(task, difficulty(task)) for task in found if task.set == name)
+    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
 
 
 # measuring
@@ -283,6 +284,7 @@ def _answers(port: int, task: Task) -> list[str]:
         "n": SAMPLES,
         "stop": ["\n```\n"],
         "seed": 0,
+        "samplers": ORDER,
         **DECODING,
     }
     request = urllib.request.Request(

@@ -22,7 +22,8 @@ import pickletools
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -163,6 +164,12 @@ def read(data: bytes, name: str, form: str | None = None) -> tuple[Problem, ...]
         places[problem.id] = row.where
         problems.append(problem)
     return tuple(problems)
+
+
+def embedded(name: Literal["evaluation", "pool"]) -> tuple[Problem, ...]:
+    """The problems that come with the product; embedded/README.md says how they were made and labelled."""
+    file = Path(__file__).parent / "embedded" / f"{name}.jsonl"
+    return read(file.read_bytes(), file.name, "own")
 
 
 def same_problems(some: Iterable[Problem], others: Iterable[Problem]) -> tuple[str, ...]:
