@@ -157,7 +157,8 @@ def test_slices_sources_clusters_and_dates_survive() -> None:
     assert (own.difficulty, own.source, own.cluster, own.date) == ("easy", "arithmetic", "sums", "2024-01-01")
     assert (live.difficulty, live.source, live.date) == ("easy", "atcoder", "2024-05-04")
     assert (apps.difficulty, apps.source) == ("interview", "codeforces.com")
-    assert one(HUMAN_EVAL, difficulty="hard", cluster="lists").cluster == "lists"
+    told = one(HUMAN_EVAL, difficulty=3, cluster="lists", canonical_solution="")
+    assert (told.difficulty, told.cluster, told.reference) == ("3", "lists", None)
 
 
 def test_humaneval_answers_continue_the_prompt_or_stand_alone() -> None:
@@ -244,6 +245,9 @@ def test_livecodebench_functions_are_called_with_a_value_a_line() -> None:
     row = LIVE_CODE | {"public_test_cases": functional, "private_test_cases": "", "metadata": '{"func_name": "shift"}'}
     plain = one(row)
     assert (plain.entry_point, plain.cases[0].args, plain.cases[0].expected) == ("shift", ([1, 2], 3), [4, 5])
+    nothing = json.dumps([{"input": "[1]", "output": "null", "testtype": "functional"}])
+    assert outcome(one(row, public_test_cases=nothing), "def shift(numbers): return None")
+    assert not outcome(one(row, public_test_cases=nothing), "def shift(numbers): return 0")
     problem = one(row, starter_code="class Solution:\n    def shift(self, numbers: List[int], by: int):\n        ")
     method = "class Solution:\n    def shift(self, numbers: List[int], by: int) -> List[int]:\n        return {}"
     assert outcome(problem, method.format("[n + by for n in numbers]"))
@@ -313,6 +317,9 @@ def test_a_problem_without_tests_is_refused_by_line_and_key(row: dict[str, Any],
     [
         (HUMAN_EVAL, {"entry_point": "double"}, "the reference does not define double"),
         (HUMAN_EVAL, {"test": "assert True"}, "key test defines no check"),
+        (HUMAN_EVAL, {"entry_point": "double", "canonical_solution": ""}, "the prompt does not begin double"),
+        (HUMAN_EVAL, {"prompt": "Halve the numbers.", "canonical_solution": ""}, "the prompt is not Python"),
+        (HUMAN_EVAL, {"difficulty": ["easy"]}, "key difficulty is"),
         (HUMAN_EVAL, {"entry_point": ...}, "has no entry_point"),
         (EVAL_PLUS, {"entry_point": "double"}, "the reference does not define double"),
         (MBPP, {"code": "def other():\n    pass"}, "the tests call add"),

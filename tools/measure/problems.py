@@ -238,8 +238,8 @@ def _problem(row: Row, reader: Format) -> Problem:
 
 def _told(row: Row) -> dict[str, Any]:
     """What a row of any format may say beside its own keys."""
-    cluster = {"cluster": row.name("cluster")} if row.values.get("cluster") else {}
-    return cluster | {key: row.text(key, "") for key in ("difficulty", "source", "date")}
+    told = ("difficulty", "source", "date", "cluster")
+    return {key: row.name(key) for key in told if row.values.get(key) not in (None, "")}
 
 
 # code is parsed, never run
@@ -286,6 +286,13 @@ def _refuse_foreign_entry_point(problem: Problem, row: Row) -> None:
         raise InvalidInput(f"the reference does not define {entry}", "the entry point defined there", where=row.where)
     if problem.checks and entry not in _mentioned(_tree(problem.checks, "the tests", row)):
         raise InvalidInput(f"the tests do not call {entry}", "tests of the entry point", where=row.where)
+
+
+def _header(prompt: str, solution: str, entry: str, row: Row) -> str | None:
+    """The reference that continues a prompt; without a solution the prompt must at least begin the entry point."""
+    if not solution and entry not in _bound(_tree(prompt + "\n    pass\n", "the prompt", row)):
+        raise InvalidInput(f"the prompt does not begin {entry}", "the header of the entry point", where=row.where)
+    return prompt + solution if solution else None
 
 
 def _parses(source: str) -> bool:
@@ -358,7 +365,7 @@ def bigcodebench(row: Row) -> dict[str, Any]:
         "entry_point": row.text("entry_point"),
         "preamble": header,
         "checks": row.text("test").rstrip() + "\n" + RUN_TEST_CASES,
-        "reference": header + solution if solution else None,
+        "reference": _header(header, solution, row.text("entry_point"), row) if header else None,
     }
 
 
@@ -370,14 +377,13 @@ def humaneval(row: Row) -> dict[str, Any]:
         raise row.no_tests("test")
     if "check" not in _bound(_tree(test, "test", row)):
         raise InvalidInput("key test defines no check", "check(candidate)", where=row.where)
-    solution = row.text("canonical_solution", "")
     return {
         "id": row.name("task_id"),
         "prompt": row.text("prompt"),
         "entry_point": entry,
         "preamble": row.text("prompt"),
         "checks": f"{test.rstrip()}\n\ncheck({entry})\n",
-        "reference": row.text("prompt") + solution if solution else None,
+        "reference": _header(row.text("prompt"), row.text("canonical_solution", ""), entry, row),
     }
 
 
@@ -498,10 +504,13 @@ def _functional(test: dict[str, Any], row: Row) -> Case:
 
 def _function(name: str, cases: list[Case], row: Row) -> dict[str, Any]:
     """Fields of a function problem; where the starter is a class, a method of a new object is called for each case."""
-    if "class Solution" not in row.text("starter_code", ""):
+    method = "class Solution" in row.text("starter_code", "")
+    # a case that expects None asks the reference, and these formats promise none
+    if not method and all(case.expected is not None for case in cases):
         return {"entry_point": name, "cases": cases}
-    calls = (f"assert _plain(Solution().{name}(*{list(case.args)!r})) == {case.expected!r}" for case in cases)
-    return {"entry_point": "Solution", "checks": "\n".join([TUPLES_ARE_LISTS, *calls]) + "\n"}
+    callee = f"Solution().{name}" if method else name
+    calls = (f"assert _plain({callee}(*{list(case.args)!r})) == {case.expected!r}" for case in cases)
+    return {"entry_point": "Solution" if method else name, "checks": "\n".join([TUPLES_ARE_LISTS, *calls]) + "\n"}
 
 
 # tests that came as JSON know no tuples
