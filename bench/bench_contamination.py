@@ -22,26 +22,28 @@ from itertools import product
 
 from tools.measure import contamination
 
-SHORT = """Write a function to find the perimeter of a square.
-Write a python function to identify non-prime numbers.
-Write a function to find squares of individual elements in a list using a lambda function.
-Return the n smallest items of a dataset.
-Write a Python function that removes the first and last occurrence of a given character from a string.
-Given a list of words, return the ones that are at least four characters long.
-Write a function that merges two sorted lists into one sorted list without using sort.
-Create a function that counts how many vowels a sentence holds, ignoring case.
-Write a function to convert a Roman numeral into an integer.
-Return the second largest distinct number of a list, or None if there is none.
-Write a function that checks whether a string of brackets is balanced.
-Given a sorted list and a target, return the index where the target would be inserted.
-Write a function to rotate a square matrix by ninety degrees clockwise, in place.
-Write a function that returns the longest common prefix of a list of strings.
-Implement a function that flattens an arbitrarily nested list of integers.
-Compute the greatest common divisor of two positive integers without the math module.
-Write a function that groups a list of words into anagrams.
-Return True if a number is a perfect cube.
-Write a function that encodes a string by run lengths, so that aaabb becomes a3b2.
-Given a dictionary of prices and a list of purchases, return the total bill.""".split("\n")
+SHORT = [
+    "Write a function to find the perimeter of a square.",
+    "Write a python function to identify non-prime numbers.",
+    "Write a function to find squares of individual elements in a list using a lambda function.",
+    "Return the n smallest items of a dataset.",
+    "Write a Python function that removes the first and last occurrence of a given character from a string.",
+    "Given a list of words, return the ones that are at least four characters long.",
+    "Write a function that merges two sorted lists into one sorted list without using sort.",
+    "Create a function that counts how many vowels a sentence holds, ignoring case.",
+    "Write a function to convert a Roman numeral into an integer.",
+    "Return the second largest distinct number of a list, or None if there is none.",
+    "Write a function that checks whether a string of brackets is balanced.",
+    "Given a sorted list and a target, return the index where the target would be inserted.",
+    "Write a function to rotate a square matrix by ninety degrees clockwise, in place.",
+    "Write a function that returns the longest common prefix of a list of strings.",
+    "Implement a function that flattens an arbitrarily nested list of integers.",
+    "Compute the greatest common divisor of two positive integers without the math module.",
+    "Write a function that groups a list of words into anagrams.",
+    "Return True if a number is a perfect cube.",
+    "Write a function that encodes a string by run lengths, so that aaabb becomes a3b2.",
+    "Given a dictionary of prices and a list of purchases, return the total bill.",
+]
 
 STATEMENTS = [
     """A courier has n parcels to deliver along a straight road. Parcel i waits at kilometre a_i and weighs w_i grams.
@@ -149,13 +151,28 @@ REFERENCES = [
 REWRITTEN = [
     (SHORT[0], "How long is the border of a quadrilateral with four equal sides? Code it."),
     (SHORT[4], "Take a text and a letter; cut out where the letter turns up for the first time and the final time."),
-    (SHORT[6], "Two arrays come in ascending order. Interleave them so that the outcome is ascending too; no sorting calls."),
-    (SHORT[9], "From a collection of integers pick the runner-up in size, duplicates not counted; nothing if it is missing."),
+    (
+        SHORT[6],
+        "Two arrays come in ascending order. Interleave them so that the outcome is ascending too; no sorting calls.",
+    ),
+    (
+        SHORT[9],
+        "From a collection of integers pick the runner-up in size, duplicates not counted; nothing if it is missing.",
+    ),
     (SHORT[12], "Turn an n by n grid a quarter to the right, without a second grid."),
     (SHORT[15], "Implement Euclid's algorithm for two natural numbers by hand."),
-    (STATEMENTS[3], "An array of heights must be reduced to zeros; one step decrements a subarray. Minimise the steps."),
-    (STATEMENTS[4], "Beads of several kinds lie in a line. Pick a substring holding half of each kind, leftmost if many."),
-    (FUNCTIONS[3], "Canonicalise a POSIX file name that starts at the root, resolving . and .. and doubled separators."),
+    (
+        STATEMENTS[3],
+        "An array of heights must be reduced to zeros; one step decrements a subarray. Minimise the steps.",
+    ),
+    (
+        STATEMENTS[4],
+        "Beads of several kinds lie in a line. Pick a substring holding half of each kind, leftmost if many.",
+    ),
+    (
+        FUNCTIONS[3],
+        "Canonicalise a POSIX file name that starts at the root, resolving . and .. and doubled separators.",
+    ),
     (FUNCTIONS[4], "Given pairings and results, name the league champion when victories are worth 3."),
 ]
 
@@ -184,7 +201,10 @@ MINIMAL = [
     ("Count the words of a text.", "Count the lines of a text."),
     ("Sum the digits of a number.", "Count the digits of a number."),
     ("Replace spaces in a string with underscores.", "Remove spaces from a string."),
-    ("Return the maximum difference between two elements of a list.", "Return the maximum sum of two elements of a list."),
+    (
+        "Return the maximum difference between two elements of a list.",
+        "Return the maximum sum of two elements of a list.",
+    ),
 ]
 
 # one template, filled in every way: two tasks that differ anywhere are different tasks
@@ -206,7 +226,26 @@ SYNONYMS = {
     "needed": "required", "count": "tally", "checks": "tests", "elements": "items", "separated": "divided",
     "different": "distinct", "greater": "bigger", "sorted": "ordered", "sum": "total", "determine": "establish",
 }  # fmt: skip
-NAMES = "alpha beacon cargo dune ember fjord glint harbor iris jolt kelp lumen mast nook opal pylon quill ridge".split()
+NAMES = [
+    "alpha",
+    "beacon",
+    "cargo",
+    "dune",
+    "ember",
+    "fjord",
+    "glint",
+    "harbor",
+    "iris",
+    "jolt",
+    "kelp",
+    "lumen",
+    "mast",
+    "nook",
+    "opal",
+    "pylon",
+    "quill",
+    "ridge",
+]
 WRAPPERS = (
     "You are a helpful assistant.\n\n### Task\n{}\n\n### Answer\nReply with code only.",
     "Please solve the following programming problem in Python and explain your solution.\n\n{}",
@@ -311,7 +350,9 @@ def sentence_dropped(text: str, rng: random.Random) -> str | None:
 
 @mutation
 def sentence_added(text: str, rng: random.Random) -> str:
-    return text + rng.choice((" It should run in linear time.", " Assume that all arguments are valid.", " Mind the edges."))
+    return text + rng.choice(
+        (" It should run in linear time.", " Assume that all arguments are valid.", " Mind the edges.")
+    )
 
 
 @mutation
@@ -367,7 +408,10 @@ def recall(bases: dict[str, list[str]], seed: int) -> Iterator[str]:
 
 def false_blocks(bases: dict[str, list[str]]) -> Iterator[str]:
     template = [TEMPLATE.format(**dict(zip(FILLING, fill, strict=True))) for fill in product(*FILLING.values())]
-    sets = {**{f"all pairs of {name}": prompts for name, prompts in bases.items()}, "all pairs of one template": template}
+    sets = {
+        **{f"all pairs of {name}": prompts for name, prompts in bases.items()},
+        "all pairs of one template": template,
+    }
     yield "| different tasks | pairs | blocked |\n|---|---|---|"
     for name, prompts in sets.items():
         hits = {tuple(sorted(pair)) for pair in blocked(prompts, prompts) if pair[0] != pair[1]}
@@ -378,7 +422,11 @@ def false_blocks(bases: dict[str, list[str]]) -> Iterator[str]:
 
 
 def others() -> Iterator[str]:
-    hits = [(i, j) for i, j in blocked(REFERENCES, [f"Explain what this does:\n{r}\nBe brief." for r in REFERENCES]) if i == j]
+    hits = [
+        (i, j)
+        for i, j in blocked(REFERENCES, [f"Explain what this does:\n{r}\nBe brief." for r in REFERENCES])
+        if i == j
+    ]
     yield f"| a reference inside a prompt | {len(hits)} of {len(REFERENCES)} |"
     caught = sum(bool(blocked([one], [other])) for one, other in REWRITTEN)
     yield f"| written anew by hand | {caught} of {len(REWRITTEN)} |"
@@ -426,7 +474,8 @@ def main() -> None:
         once(arguments.once)
         return
     if arguments.prompts:
-        print("\n".join(speed(arguments.prompts)))
+        for line in speed(arguments.prompts):
+            print(line, flush=True)
         return
     bases = {"short": SHORT, "statements": STATEMENTS, "functions": FUNCTIONS, "HumanEval": humaneval()}
     bases = {name: prompts for name, prompts in bases.items() if prompts}
