@@ -110,8 +110,9 @@ def _unrecorded(scan: Scan, found: Found, reason: Any) -> Unrecorded:
 def _candidates(scan: Scan) -> list[Found]:
     structured = tables.read(scan)
     said = prose.read(scan)
-    sizes = [(f.start, f.end) for f in said if f.field == "heldout_n"]
-    said += rates.read(scan.text, scan.numbers, scan.taken + sizes)
+    for size in (f for f in said if f.field == "heldout_n"):
+        scan.taken.add(size.start, size.end)
+    said += rates.read(scan.text, scan.numbers, scan.taken)
     covered = [(f.at, f.field) for f in structured.found]
     return structured.found + [f for f in said if not _covered(f, structured.spans, covered)]
 

@@ -123,13 +123,37 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
     assert all(text[fact.start : fact.end] == fact.words for fact in reading.facts)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
-    ["{", "1,", "forty ", "pass@1 ", "|a", "8 nodes of ", "we have 3 ", "qwen-", "a=1\n", "\x00\xff", " ", "٣٫٤ "],
+    [
+        *("{", "(", "[", "1,", "-1", "1.1.", "1 ", "forty ", "two fifty ", "123456789", "٣٫٤ ", " ", "\n", "\x00\xff"),
+        *(
+            "a.",
+            "a-",
+            "qwen-",
+            "llama 3 ",
+            "|a",
+            "a=1\n",
+            "a | 1\n",
+            "x? yes\n",
+            "pass@1 ",
+            "pass@1 is 43%. ",
+            "easy 4 ",
+        ),
+        *(
+            "8 nodes of ",
+            "8 h100 ",
+            "we have 3 ",
+            "otherwise dpo ",
+            "contamination ",
+            "checkpoint ",
+            "python, ",
+            "maybe ",
+        ),
+    ],
 )
 def test_a_hundred_kilobytes_of_anything_are_read_in_bounded_time(unit: str) -> None:
     text = (unit * 100_000)[:100_000]
     started = time.process_time()
     extract.read(text)
-    assert time.process_time() - started < 20  # a catastrophic pattern takes minutes; an ordinary one a second
+    assert time.process_time() - started < 5  # a catastrophic pattern takes minutes; the slowest of these half a second

@@ -121,6 +121,8 @@ DONE_BEFORE = re.compile(
 )
 
 
+CHOSEN = re.compile(r"if|comparator|otherwise")
+DENIED = re.compile(rf"\b(?:not|no|than|over|{NT})\s+(?:a |the )?$")
 OTHER_MOVES = (
     re.compile(
         r"\b(?:comparator|alternative|plan b|fallback)[\"'`*]*\s*(?:is|:|=|would be|\|)\s*[\"'`]?"
@@ -138,24 +140,24 @@ OTHER_MOVES = (
 
 def comparator(scan: Scan) -> Iterator[Found]:
     """comparator: the move the team would otherwise make."""
-    for match in INSTEAD.finditer(scan.text):
-        moves = list(_moves(scan, match))
-        after = [(name, m) for name, m in moves if m.start() >= match.end()]
-        for name, move in (after or moves[-1:])[:1]:
-            start, end = min(match.start(), move.start()), max(match.end(), move.end())
+    moves = [(scan.moods.sentence(match.start()), name, match) for name, match in _moves(scan)]
+    for cue in INSTEAD.finditer(scan.text) if moves else ():
+        near = [(name, m) for sentence, name, m in moves if sentence == scan.moods.sentence(cue.start())]
+        after = [(name, m) for name, m in near if m.start() >= cue.end()]
+        for name, move in (after or near[-1:])[:1]:
+            start, end = min(cue.start(), move.start()), max(cue.end(), move.end())
             yield Found("comparator", name, "", start, end, move.span())
     for pattern in OTHER_MOVES:
         for match in pattern.finditer(scan.text):
             yield found("comparator", "other", match, group="value")
 
 
-def _moves(scan: Scan, cue: re.Match[str]) -> Iterator[tuple[str, re.Match[str]]]:
-    """Moves named in the sentence of a cue and neither denied nor done before."""
-    low, high = scan.moods.sentence(cue.start())
-    for name, match in MOVE.finditer(scan.text, low, high):
-        clause = scan.clause(match.start())
-        past = DONE_BEFORE.search(clause) and not re.search(r"if|comparator|otherwise", clause)
-        if not past and not re.search(rf"\b(?:not|no|than|over|{NT})\s+(?:a |the )?$", scan.before(match.start(), 12)):
+def _moves(scan: Scan) -> Iterator[tuple[str, re.Match[str]]]:
+    """Moves that are neither denied nor done before."""
+    for name, match in MOVE.finditer(scan.text):
+        low, high = scan.moods.clause(match.start())
+        past = scan.moods.has(DONE_BEFORE, low, high) and not scan.moods.has(CHOSEN, low, high)
+        if not past and not DENIED.search(scan.before(match.start(), 14)):
             yield name, match
 
 

@@ -20,7 +20,7 @@ BENCHMARK = re.compile(
 def benchmark(scan: Scan) -> Iterator[Found]:
     """benchmark: a public one by name, or what follows `benchmark is`."""
     for match in BENCHMARK.finditer(scan.text):
-        scan.taken.append(match.span())
+        scan.taken.add(*match.span())
         yield found("benchmark", scan.original[match.start() : match.end()].strip(), match)
     for match in re.finditer(r"\bbenchmark(?: is|:| =)\s*(?P<name>(?:an? |our )?[^,.;\n]{3,60})", scan.text):
         if not BENCHMARK.search(match["name"]):
@@ -30,7 +30,7 @@ def benchmark(scan: Scan) -> Iterator[Found]:
 PROBLEM_NOUN = re.compile(
     r"[\s-]+(?:(?!and\b|or\b|on\b|in\b|at\b|with\b|from\b|the\b|is\b|are\b|pass|p@|%|samples?\b|for\b|gpu"
     r"|easy\b|medium\b|hard\b|of\b(?! (?:them|our"
-    r"|the)\b))[\w/'-]+[\s]+){0,3}?(?:probs?|problems?|tasks?|questions?|items|exercises|puzzles|challenges|katas"
+    r"|the)\b))[\w/'-]{1,30}[\s]+){0,3}?(?:probs?|problems?|tasks?|questions?|items|exercises|puzzles|challenges|katas"
     r"|instances|examples|issues|bugs|prs|functions|commits|tickets)\b",
 )
 HELDOUT_CUE = re.compile(

@@ -11,8 +11,8 @@ from agent.reading.scan import Scan, amount, found
 
 NAMES = ("preference_pairs", "prior_ssd_rounds", "verifier_acceptance", "decoding", "slice_kind")
 PAIRS = re.compile(
-    r"\b(?P<n>\d[\d,.]*[km]?)\s+(?:\w+ ){0,2}?preference pairs?\b"
-    r"|\bpreference_?pairs[\"']?\s*[:=]\s*(?P<m>\d[\d,.]*[km]?)|\b(?P<none>no|zero) preference (?:pairs"
+    r"\b(?P<n>\d[\d,.]{0,12}[km]?)\s+(?:\w+ ){0,2}?preference pairs?\b"
+    r"|\bpreference_?pairs[\"']?\s*[:=]\s*(?P<m>\d[\d,.]{0,12}[km]?)|\b(?P<none>no|zero) preference (?:pairs"
     r"|data)\b",
 )
 PRIOR = re.compile(

@@ -24,7 +24,7 @@ GPU = re.compile(
 def gpu_type(scan: Scan) -> Iterator[Found]:
     """gpu_type, as named, without its count."""
     for match in GPU.finditer(scan.text):
-        scan.taken.append(match.span("name"))
+        scan.taken.add(*match.span("name"))
         words = scan.original[slice(*match.span("name"))]
         yield Found("gpu_type", re.sub(r"\(|\)", "", words), "", *match.span("name"), match.span("name"))
 

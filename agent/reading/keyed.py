@@ -20,7 +20,7 @@ KEY_LINE = re.compile(
 )
 ITEMS = re.compile(r"(?:\n[ \t]*-[ \t]+[^\n:]+)+")
 SECTION = re.compile(r"\s*\[(?P<name>[\w.@ -]+)\]\s*$")
-LONGEST_OBJECT = 20_000
+LONGEST_OBJECT, LONGEST_KEY = 20_000, 60
 
 
 def objects(text: str) -> Iterator[Span]:
@@ -82,7 +82,7 @@ def read(scan: Scan, lines: list[Span], structure: Structure) -> None:
             stack = [(-2 + i, name) for i, name in enumerate(section["name"].split("."))]
             continue
         match = KEY_LINE.match(line)
-        if match is None and (field_of(line) or "").startswith("pass_at"):
+        if match is None and len(line) <= LONGEST_KEY and (field_of(line) or "").startswith("pass_at"):
             stack = [(len(line) - len(line.lstrip()), line.strip())]
             continue
         if match is None:

@@ -59,25 +59,27 @@ LANGUAGES = {
     "abap": r"abap",
     "apex": r"apex",
 }
-SHY = [
-    "go",
-    "c",
-    "r",
-    "swift",
-    "shell",
-    "bash",
-    "ruby",
-    "dart",
-    "rust",
-    "ada",
-    "apex",
-    "html",
-    "css",
-    "sql",
-    "ts",
-    "js",
-    "py",
-]
+SHY = frozenset(
+    [
+        "go",
+        "c",
+        "r",
+        "swift",
+        "shell",
+        "bash",
+        "ruby",
+        "dart",
+        "rust",
+        "ada",
+        "apex",
+        "html",
+        "css",
+        "sql",
+        "ts",
+        "js",
+        "py",
+    ]
+)
 """Names that are also words or file endings: counted beside another language or after a cue only."""
 LANGUAGE = Kinds(LANGUAGES.items(), before=r"(?<![\w.@#-])", after=r"(?![\w#@]|\+\+|\.\w|-\d|/\w*\.)")
 LANGUAGE_CUE = re.compile(
@@ -98,11 +100,11 @@ def languages(scan: Scan) -> Iterator[Found]:
     """languages, as one list in order of mention."""
     marks = []
     for name, match in LANGUAGE.finditer(scan.text):
-        if not NOT_LANGUAGE.match(scan.text, match.end()) and not scan.overlaps(*match.span()):
+        if not NOT_LANGUAGE.match(scan.text, match.end()) and not scan.taken.overlaps(*match.span()):
             marks.append((match, name))
     kept = [m for i, m in enumerate(marks) if _is_language(scan, marks, i)]
     sure = [(m, n) for m, n in kept if scan.moods.of(*m.span(), "plan") is None and not _denied(scan, m)]
-    edits = [m.end() for m in CORRECTION.finditer(scan.text)]
+    edits = [end for _, end in scan.moods.places(CORRECTION)]
     kept_from = max((e for e in edits if sure and sure[0][0].end() <= e <= sure[-1][0].start()), default=0)
     sure = [(m, n) for m, n in sure if m.start() >= kept_from]
     if sure:

@@ -47,9 +47,10 @@ NO_LICENCE = re.compile(r"(?:a|the|not|no|unclear|unknown|tbd|fine|ok|what|that|
 def licence(scan: Scan) -> Iterator[Found]:
     """license, as an SPDX id where there is one."""
     known = [found("license", name, m) for name, m in LICENCE.finditer(scan.text)]
-    known = [f for f in known if not scan.overlaps(f.start, f.end)]
+    known = [f for f in known if not scan.taken.overlaps(f.start, f.end)]
     held = [f for f in known if not NOT_THIS.search(scan.before(f.start, 26))]
-    scan.taken += [(f.start, f.end) for f in known]
+    for one in known:
+        scan.taken.add(one.start, one.end)
     yield from sorted(known, key=lambda f: f.start)
     if not held:
         yield from _other_licences(scan)

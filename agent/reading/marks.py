@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agent.reading.numbers import TENS, UNITS, Number, spoken
+from agent.reading.scan import Spans
 
 _UNIT, _TEN = "|".join(sorted(UNITS, key=len, reverse=True)), "|".join(TENS)
 _WORD = rf"(?:(?:{_TEN})(?:[ -](?:{_UNIT})\b)?|{_UNIT})\b"
@@ -77,7 +78,7 @@ ROUND = re.compile(
 
 NOT_A_RATE = re.compile(
     r"\s*-?(?:%? ?c\.?i\b|%? ?conf\w*|x\s?(?:\d|[a-z])|x\b|(?:(?!on\b|in\b|of\b|for\b|at\b|with\b|and\b"
-    r"|the\b|over\b|from\b|pass)[\w-]+ ){0,3}?(?:problems?|probs?|tasks?|questions?"
+    r"|the\b|over\b|from\b|pass)[\w-]{1,30} ){0,3}?(?:problems?|probs?|tasks?|questions?"
     r"|samples?|completions?|generations?|gpus?\b|gpu-?h\w*|hours?|hrs?|h\b|days?|weeks?|months?"
     r"|people|persons?|engineers?|tokens?|params?|parameters|years?|items?|tries|attempts|prompts?|draws"
     r"|rollouts|[abhltv]\d{2,3}\b|of us|languages|nodes?|epochs?|rounds?|seeds?|runs?|shots?|minutes?|seconds?"
@@ -94,6 +95,10 @@ OTHER_PERCENT = re.compile(
     r"\s*(?:ci\b|conf|of (?:the )?(?:budget|time|data|mix)|mix|dropout|off\b|more|less|faster|cheaper)"
 )
 OUT_OF = re.compile(r"\s*(?:/|out of|of)\s*\d+\s*(?:problems|tasks)")
+
+
+MOST_MARKS = 120
+"""No line a person writes holds more; what follows is read as a line of its own."""
 
 
 @dataclass(slots=True)
@@ -115,7 +120,7 @@ def lines(text: str, marks: list[Mark]) -> Iterator[list[Mark]]:
     """The marks of each line, in order."""
     line: list[Mark] = []
     for mark in marks:
-        if line and "\n" in text[line[-1].end : mark.start]:
+        if line and ("\n" in text[line[-1].end : mark.start] or len(line) >= MOST_MARKS):
             yield line
             line = []
         line.append(mark)
@@ -129,30 +134,30 @@ def k_values(words: str) -> tuple[int, ...]:
     return tuple(int(w) if w.isdigit() else int(spoken(w)) for w in each)
 
 
-def marks_of(text: str, numbers: list[Number], taken: list[tuple[int, int]]) -> Iterator[Mark]:
+def marks_of(text: str, numbers: list[Number], taken: Spans) -> Iterator[Mark]:
     """All marks of a normalised text, in no order. taken: spans without rates (names, units, tables)."""
-    spans: list[tuple[int, int]] = list(taken)
+    spans = taken.copy()
     for match in PASS.finditer(text):
         ks = k_values(match["ks"] or match["glued"])
         if ks and all(1 <= k <= 2048 for k in ks):
-            spans.append(match.span())
+            spans.add(*match.span())
             yield Mark("k", *match.span(), ks=ks)
     for match in PASS_ONCE.finditer(text):
-        spans.append(match.span())
+        spans.add(*match.span())
         yield Mark("k", *match.span(), ks=(1,))
     for match in WEAK.finditer(text):
-        if not inside(match.start(), match.end(), spans):
-            spans.append(match.span())
+        if not spans.overlaps(*match.span()):
+            spans.add(*match.span())
             yield Mark("k", *match.span(), ks=k_values(next(g for g in match.groups() if g)), name="weak")
     for match in SLICE.finditer(text):
         name = match["name"] or match["source"] or match["after"] or match["before"]
-        if name not in NOT_SLICES and not inside(match.start(), match.end(), taken):
+        if name not in NOT_SLICES and not taken.overlaps(*match.span()):
             yield Mark("slice", *match.span(), name="" if WHOLE.search(name) else name.replace(" ", "_"))
     for match in ROUND.finditer(text):
-        spans.append(match.span())
+        spans.add(*match.span())
         yield Mark("round", *match.span(), name=_round(match))
     for number in numbers:
-        if not inside(number.start, number.end, spans) and _may_be_rate(text, number):
+        if not spans.overlaps(number.start, number.end) and _may_be_rate(text, number):
             yield Mark("rate", number.start, number.end, number=number)
 
 
@@ -163,11 +168,6 @@ def _round(match: re.Match[str]) -> str:
         return "tuned"
     which = match["digit"] or match["spoken"] or match["ordinal"] or "1"
     return "round2" if which in ("2", "two", "second", "2nd") else "round1"
-
-
-def inside(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
-    """Whether a span shares a character with any of these."""
-    return any(left < end and start < right for left, right in spans)
 
 
 def _may_be_rate(text: str, number: Number) -> bool:

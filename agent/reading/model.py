@@ -25,11 +25,11 @@ _PART = (
 )
 _SPOKEN = rf"(?:{_NUMBER})(?:\s(?:point|dot)\s(?:{_NUMBER}))?"
 MODEL = re.compile(
-    rf"(?<![\w@-])(?:[\w.-]+/)?(?:{_FAMILIES})(?:\w*(?:\.\w+)*)"
+    rf"(?<![\w@-])(?:[\w.-]{{1,60}}/)?(?:{_FAMILIES})(?:\w*(?:\.\w+)*)"
     rf"(?:[-_:]\w+(?:\.\w+)*|\s{_SPOKEN}\sb\b|\s{_SPOKEN}(?=\s(?:coder|code|instruct|chat|base|{_SPOKEN}\sb)\b)"
     rf"|\s{_PART}(?![\w%]))*"
     r"(?! (?:\w+ )?licen[cs]e)"
-    r"|(?<![\w@/-])(?:[a-z][\w.-]*/)?[a-z][a-z0-9_.]*(?:-[a-z0-9_.]+)*[-_:]\d+(?:\.\d+)?[bm](?:-[a-z0-9_.]+)*(?![\w-])",
+    r"|(?<![\w@/.-])(?:[a-z][\w.-]{0,60}/)?[a-z][a-z0-9_.]{0,40}(?:-[a-z0-9_.]{1,40}){0,6}[-_:]\d+(?:\.\d+)?[bm](?:-[a-z0-9_.]+)*(?![\w-])",
 )
 NAMED = re.compile(
     r"\b(?:(?:base |the |our |start(?:ing)? )?(?:model|checkpoint)(?:_name|_id| name| id)?"
@@ -56,13 +56,14 @@ def model_name(scan: Scan) -> Iterator[Found]:
         start, end = match.start(), match.start() + len(match[0].rstrip("-_:. "))
         if TERMS.match(scan.text, end) or (not re.search(r"[\d-]", scan.text[start:end]) and end - start < 4):
             continue
-        scan.taken.append((start, end))
+        scan.taken.add(start, end)
+        scan.models.append((start, end))
         if not _of_others(scan, start):
             yield Found("model_name", _written(scan.original[start:end]), "", start, end, (start, end))
     for match in NAMED.finditer(scan.text):
         name = scan.original[slice(*match.span("name"))]
-        if NAME_LIKE.fullmatch(name) and not scan.overlaps(*match.span("name")):
-            scan.taken.append(match.span("name"))
+        if NAME_LIKE.fullmatch(name) and not scan.taken.overlaps(*match.span("name")):
+            scan.taken.add(*match.span("name"))
             yield found("model_name", name, match, group="name")
 
 
@@ -127,12 +128,8 @@ def _parameters(scan: Scan, number: Number) -> Found | None:
 
 def _named_sizes(scan: Scan) -> Iterator[Found]:
     """The size that a name of several words ends in: `codellama 13b`."""
-    for start, end in scan.taken:
-        if (
-            (size := SIZE.search(scan.text, start, end))
-            and MODEL.match(scan.text, start)
-            and not _of_others(scan, start)
-        ):
+    for start, end in scan.models:
+        if (size := SIZE.search(scan.text, start, end)) and not _of_others(scan, start):
             billions = find(size["billions"])[0].value
             yield Found("parameter_count", round(billions * 1e9), "count", start, end, size.span())
 

@@ -157,7 +157,8 @@ def _each(text: str) -> Iterator[Number]:
         form: Form = "points" if match["points"] else "percent" if match["percent"] else "plain"
         written = match["digits"] or match["spoken"]
         value = (digits(match["digits"]) if match["digits"] else spoken(written.lower())) * SCALES.get(scale, 1)
-        yield Number(match.start(), match.end(), float(f"{value:.12g}"), form, written, scale)
+        if value < 1e15:  # beyond that it is no figure but an id or noise
+            yield Number(match.start(), match.end(), float(f"{value:.12g}"), form, written, scale)
 
 
 def digits(written: str) -> float:

@@ -9,14 +9,16 @@ the line does.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
 from agent.reading.facts import Found
-from agent.reading.marks import Mark, inside, lines, marks_of
+from agent.reading.marks import Mark, lines, marks_of
 from agent.reading.moods import Reason
 from agent.reading.numbers import Number, count, rate
+from agent.reading.scan import Spans
 
 FORWARD = re.compile(
     r"[\s:=|>\"'*_`()\[\]{}~-]*(?:(?:rates?|scores?|is|are|was|were|of|at|equals?|comes?|came|out|to|sits?"
@@ -46,19 +48,21 @@ SAME_AFTER = re.compile(
 GLUE = re.compile(r"[\s,/&|;>*_`-]*(?:(?:and|then|to|vs|or|respectively|resp\.?)\b[\s,/&|;*_`-]*)?")
 
 
-def read(text: str, numbers: list[Number], taken: list[tuple[int, int]]) -> list[Found]:
+def read(text: str, numbers: list[Number], taken: Spans) -> list[Found]:
     """All pass@k figures and slice sizes of a normalised text. taken: spans without rates (names, units, tables)."""
     marks = sorted(marks_of(text, numbers, taken), key=lambda m: (m.start, -m.end))
     if not any(m.kind in ("k", "slice") for m in marks):
         return []
     asked = "pass@k" in text or any(m.kind == "k" and not m.name for m in marks)
     found: list[Found] = []
+    starts = [number.start for number in numbers]
     for line in lines(text, marks):
-        found += _line(text, line, numbers, taken, asked)
+        near = slice(bisect_left(starts, line[0].start - 40), bisect_left(starts, line[-1].end + 160))
+        found += _line(text, line, numbers[near], taken, asked)
     return found
 
 
-def _line(text: str, line: list[Mark], numbers: list[Number], taken: list[tuple[int, int]], asked: bool) -> list[Found]:
+def _line(text: str, line: list[Mark], numbers: list[Number], taken: Spans, asked: bool) -> list[Found]:
     line = _grouped(text, line)
     _bind(text, line, asked)
     _arrows(text, line)
@@ -333,7 +337,7 @@ def _sizes(
     slices: list[Mark],
     line: list[Mark],
     numbers: list[Number],
-    taken: list[tuple[int, int]],
+    taken: Spans,
     rates: list[Found],
 ) -> list[Found]:
     """Problem counts of slices: `easy: 120 problems`, `120 easy`, `hard (n=90)`, `easy (120)`."""
@@ -344,7 +348,7 @@ def _sizes(
             continue
         stop = slices[i + 1].start if i + 1 < len(slices) else mark.end + 120
         number = _size_before(text, mark, numbers) or _size_after(text, mark, numbers, stop, bool(rates))
-        if number is None or (number.start, number.end) in used or inside(number.start, number.end, taken):
+        if number is None or (number.start, number.end) in used or taken.overlaps(number.start, number.end):
             continue
         size = count(number)
         if size:
