@@ -39,6 +39,7 @@ def check(template: str, entries: Iterable[GuardEntry | Evidence], user_msg: str
     ledger, text = figures.index(entries), Page(template, user_msg)
     page.mask_quotes(text)
     cited = figures.mask_references(text, ledger)
+    figures.mask_policy(text, ledger)
     page.refuse_characters(text, ledger.words)
     page.mask_names(text)
     page.refuse_markup(text)

@@ -129,6 +129,12 @@ def mask_references(page: Page, ledger: Entries) -> list[Figure]:
     return figures
 
 
+def mask_policy(page: Page, ledger: Entries) -> None:
+    """A size that a policy value of the ledger asks for: n >= 200."""
+    asked = {e.value for e in ledger.entries if e.name.startswith("policy.") and e.unit == "count"}
+    page.mask_all(ASKED, NAME, lambda match: float(match[1].replace(",", "")) in asked)
+
+
 # bare numerals
 
 NUMBER = r"[-−+±]?\$?(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,15})?(?:e[-+]?\d{1,3})?|[-−+]?\.\d{1,15}"
@@ -136,6 +142,7 @@ UNIT = (
     r"(?:\s?%|\s?(?:percentage points?|percent|per cent|pp|points?)\b"
     r"|[ -](?:GPU[- ]?hours?|tokens?|days?|USD|dollars?|(?:held-out )?(?:problems?|tasks?))\b)"
 )
+ASKED = re.compile(r"\bn (?:>=|≥|of at least|is at least) (\d{1,3}(?:,\d{3}){1,3}|\d{1,9})\b(?![.,]\d|\s?%)")
 VALUE = re.compile(rf"(?<![\w.,])({NUMBER})({UNIT})?(?![\w%]|[.,]\d)")
 INTERVAL = re.compile(
     rf"(?:\b(?:CI|confidence interval|interval|band)\b(?:\s(?:of|is|from))?[\s:=]{{0,3}}\[?|\[)\s?({NUMBER})({UNIT})?"
@@ -293,6 +300,7 @@ MODIFIERS = re.compile(
     r"\s*$|[-+−*/~<>≈]\s*$",
     re.I,
 )
+BOUNDS = re.compile(r"\b(?:at (?:least|most)|above|below|over|under|(?:more|less|fewer) than|up to)\s*$", re.I)
 RANGE = re.compile(rf"{REF}\s*(?:to|[-–—/+*]|and above|or so|plus|minus|times|or|divided by|against)\s*{REF}")
 AFTER = re.compile(
     r"^\s*(?:%|percent\b|pp\b|points?\b|x\b|times\b|fold\b|GPU[- ]hours?\b|hours?\b|dollars?\b|tokens?\b|days?\b)", re.I
@@ -353,7 +361,7 @@ def _metric_agrees(text: str, entry: GuardEntry, ledger: Entries) -> bool | None
     if entry.metric:
         return _core_agrees(cores[-1], text, entry) if cores else _without_core(text, entry)
     words = _stems(re.findall(r"[a-z]{3,}", text.lower().replace("held-out", "heldout"))) | (
-        {"min", "max"} if RULING.search(text) else set()
+        {"min", "max", "threshold"} if RULING.search(text) else set()
     )
     family = next((unit for unit, form in FAMILIES.items() if form.search(text)), None)
     ruled = bool(RULING.search(text))
@@ -409,11 +417,18 @@ def _refuse_misattributed(sentence: Sentence, figure: Figure, ledger: Entries) -
         why = f"{entry.id} is of another {wrong} than the sentence names"
     elif figure.form in ("value", "number") and not context.slice(entry, ledger):
         why = f"{entry.id} is of slice {entry.slice}: name it"
-    elif MODIFIERS.search(sentence.text[: figure.start]) or _other_unit(sentence, figure):
+    elif _is_qualified(sentence, figure) or _other_unit(sentence, figure):
         why = "a figure may not be qualified, rescaled or computed with"
     else:
         return
     sentence.refuse(figure.start, figure.end, why)
+
+
+def _is_qualified(sentence: Sentence, figure: Figure) -> bool:
+    """Words that change a figure; a rule may ask for at least its own."""
+    before = sentence.text[: figure.start]
+    asked = figure.entry.name.startswith("policy.") and BOUNDS.search(before)
+    return MODIFIERS.search(before) is not None and not asked
 
 
 def _other_unit(sentence: Sentence, figure: Figure) -> bool:

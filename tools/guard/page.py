@@ -174,7 +174,7 @@ ATTRIBUTION = re.compile(
     r"(?:\byou(?: just| also)? (?:said|say|wrote|write|told me|mentioned|stated|asked|put it|called (?:it|that))"
     r"|\byour (?:own |exact )?(?:words?|message|phrase|sentence|question|note)"
     r"(?: (?:was|were|is|are|says?|said|reads?|names?))?"
-    r"|\bin your words|\bquoting you)(?: that)?[\s,:]{0,3}$",
+    r"|\bthe (?:word|words|phrase|term|sentence|expression)|\bin your words|\bquoting you)(?: that)?[\s,:]{0,3}$",
     re.I,
 )
 CHAINED = re.compile(r"[\s,]{0,3}(?:and|or|then|,)?[\s,]{0,3}(?:also )?")

@@ -26,10 +26,12 @@ MODAL, CONDITION, WHEN, WANT, FACTIVE = (LEXICON[x] for x in ("modal", "conditio
 REPORTING, HEDGE, SEARCHING, AGAINST = (LEXICON[x] for x in ("reporting", "hedge", "searching", "against"))
 NEGATION, SHOWING, ASKING, ANSWERS = (LEXICON[x] for x in ("negation", "showing", "asking", "answers"))
 DEFINITE, INDEFINITE, ASSERTING, PAST = (LEXICON[x] for x in ("definite", "indefinite", "asserting", "past"))
-PRONOUN, ACTOR, COPULA, EXEMPT = (LEXICON[x] for x in ("pronoun", "actor", "copula", "exempt"))
+PRONOUN, ACTOR, CONDITIONAL, COPULA = (LEXICON[x] for x in ("pronoun", "actor", "conditional", "copula"))
+AUXILIARY, EXEMPT, IS = (LEXICON[x] for x in ("auxiliary", "exempt", "is"))
 STRUCTURAL, PARAMETER, MANY, AMOUNTS = (LEXICON[x] for x in ("structural", "parameter", "many", "amounts"))
 COUNTS, ORDINALS, GREETING, STRONG = (LEXICON[x] for x in ("counts", "ordinals", "greeting", "strong"))
-COUNTED, PASSING, NOTIONS = (LEXICON[x] for x in ("counted", "passing", "notions"))
+COUNTED, PASSING, NOTIONS, PLACING = (LEXICON[x] for x in ("counted", "passing", "notions", "placing"))
+POLITE = LEXICON["polite"]
 
 TOKEN = re.compile(rf"{REF}+|{METRIC}+|[{QUOTE}{NAME}]+|[^\W\d_]+(?:['’_/-][^\W\d_]+)*|[^\s\w]")
 CLAUSE_END = frozenset(",;:—–()|") | {"but", "so", "because", "since", "yet", "although", "though"}
@@ -227,9 +229,16 @@ def _objection(sentence: Sentence, at: int, directions: Sequence[int]) -> str:
         return "" if _counts(sentence, at) else "a quantity in words; refer to an entry"
     if _points_so(word.kind, directions) or _licensed(sentence, at):
         return ""
+    if word.text in ("up", "down") and _completes_verb(sentence, at):
+        return ""
     if word.kind in RESULTS:
         return "" if _attributive(sentence, at) else "a result that no reference supports; refer to an entry or ask"
     return _aside(sentence, at)
+
+
+def _completes_verb(sentence: Sentence, at: int) -> bool:
+    """Mixed up, written down."""
+    return at > 0 and sentence.words[at - 1].kind in ("plain", "procedure") and not sentence.names_result
 
 
 def _points_so(told: Kind, directions: Sequence[int]) -> bool:
@@ -264,8 +273,9 @@ def _is_addressed(sentence: Sentence, at: int) -> bool:
 def _points_at_text(sentence: Sentence, at: int) -> bool:
     """The table below, as listed above: a place on the page. Or a rule: a gap above the threshold."""
     before, after = sentence.before(at), sentence.after(at)
+    of_a_kind = INDEFINITE & set(sentence.texts[max(0, at - 2) : at]) and not ASSERTING & set(sentence.texts)
     placed = kind(before) in ("plain", "procedure", "topic") if before else False
-    return _singular(before) in STRUCTURAL or (placed and not after[:1].isalpha()) or sentence.is_general
+    return _singular(before) in STRUCTURAL or (placed and not after[:1].isalpha()) or bool(of_a_kind)
 
 
 def _counts(sentence: Sentence, at: int) -> bool:
@@ -295,8 +305,23 @@ def _attributive(sentence: Sentence, at: int) -> bool:
         return True
     if word.text in MANY:
         return _singular(after) in STRUCTURAL
+    if not sentence.is_general and _credits(sentence, at):
+        return False
     noun = at + 1 < len(sentence.words) and sentence.words[at + 1].kind in ("plain", "procedure")
     return noun and after[0].isalpha() and after not in HEDGE
+
+
+def _credits(sentence: Sentence, at: int) -> bool:
+    """Whether the noun is credited to a result or a model: SSD is the right choice, it writes better code."""
+    clause = sentence.words[at].clause
+    for number, word in enumerate(sentence.words[:at]):
+        if word.clause == clause and (word.kind == "result" or word.text in ACTOR):
+            return True
+        if word.clause == clause and word.kind == "topic" and IS & set(sentence.texts[number + 1 : at]):
+            return True
+        if word.clause == clause and word.text in ("it", "they") and sentence.after(number) not in IS:
+            return True
+    return False
 
 
 def _said_of_topic(sentence: Sentence, at: int) -> bool:
@@ -310,15 +335,16 @@ def _said_of_topic(sentence: Sentence, at: int) -> bool:
 def _follows_topic(sentence: Sentence, at: int) -> bool:
     """Whether an ordinary verb is what a result or a model does: the score stands, it came back."""
     before = at - 1
-    while before >= 0 and (sentence.texts[before] in COPULA or sentence.texts[before].endswith("ly")):
+    while before >= 0 and (sentence.texts[before] in COPULA | AUXILIARY or sentence.texts[before].endswith("ly")):
         before -= 1
     if before < 0:
         return len(sentence.said) <= 3 and "it" not in sentence.said
     if sentence.after(at) in EXEMPT:
         return False
     subject, verb = sentence.words[before], sentence.texts[at]
-    told = subject.kind == "result" or subject.text in ACTOR | {"it", "they", "them", "everything", "all", "ssd"}
-    return told or (subject.kind == "topic" and (verb.endswith("ed") or verb in PAST))
+    told = subject.kind == "result" or subject.text in ACTOR | CONDITIONAL | {"it", "they", "them", "everything", "all"}
+    past = verb.endswith("ed") or verb in PAST or AUXILIARY & set(sentence.texts[before + 1 : at])
+    return told or bool(subject.kind == "topic" and past)
 
 
 def _as_a_whole(sentence: Sentence) -> str:
@@ -326,6 +352,8 @@ def _as_a_whole(sentence: Sentence) -> str:
     said = set(sentence.said)
     if 0 < len(sentence.said) <= 3 and AMOUNTS & said and said <= AMOUNTS | {"of", "them", "it", "not", "one", "every"}:
         return "an answer that states a result; refer to an entry"
+    if sentence.said[:1] == ("no",) and 1 < len(sentence.said) <= 4 and sentence.said[1] not in POLITE:
+        return "an absence that no reference supports"
     for first, second, third in zip(sentence.texts, sentence.texts[1:], sentence.texts[2:], strict=False):
         if first == second == third and first not in "….":
             return "repeated words or marks count"
@@ -364,7 +392,7 @@ def _supposed(left: Sequence[str], past: bool) -> bool:
             supposed = True
         elif text == "should":
             supposed = supposed or left[number + 1 : number + 2] == ("not",) or number == 0
-        elif text in ("can", "cannot"):
+        elif text in ("can", "cannot", "would"):
             supposed = supposed or not (DEFINITE | {"it", "they"}) & set(left[:number])
         elif text in FACTIVE and not set(left[number + 1 : number + 3]) & (CONDITION | (ASKING - COPULA)):
             supposed = False
@@ -407,7 +435,8 @@ def _a_notion(sentence: Sentence, at: int) -> bool:
         return True
     if set(left[-2:]) & INDEFINITE and MODAL & set(right[:4]):
         return True
-    if sentence.is_general and word in NOTIONS and left[:1] and left[0] in INDEFINITE and len(left) <= 3:
+    subject = left[:1] and left[0] in INDEFINITE and len(left) <= 3 and right[:1] and right[0] not in PLACING
+    if sentence.is_general and word in NOTIONS and subject:
         return True
     if left[-1:] and left[-1] in ("that", "which", "who"):
         defined = word in PASSING and left[-2:-1] and left[-2] in COUNTED
