@@ -26,7 +26,7 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, get_scheduler
+from transformers import AutoConfig, AutoTokenizer, get_scheduler
 
 from tools.errors import AntiPattern, InvalidInput, TrainingFailed
 from tools.jobs import Reporter
@@ -241,8 +241,8 @@ def _model(base: Path, training: Training, world: World, look: Tensor) -> _Tuned
     # frozen weights may rest in half precision; weights that learn, and shards, stay in full
     half = _bf16(training, world) and training.method == "lora" and world.size == 1
     dtype = torch.bfloat16 if half else torch.float32
-    lm = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True).to(world.device)
-    tuned = _Tuned(weights.adapted(lm, training), look.to(world.device)).train()
+    lm = weights.adapted(weights.load(base, dtype).to(world.device), training)
+    tuned = _Tuned(lm, look.to(world.device)).train()
     if training.gradient_checkpointing:
         tuned.causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if world.size > 1:
@@ -425,7 +425,7 @@ class _Fit:
             return
         place = self._folder.folder / f"{CHECKPOINT}{self._done}"
         scratch = place.with_name(f".{place.name}")
-        dcp.save(self._state(), checkpoint_id=scratch)
+        dcp.save(self._state(), checkpoint_id=scratch, no_dist=self._world.size == 1)
         if self._world.leads:
             scratch.rename(place)
             for old in self._checkpoints()[:-1]:
@@ -439,7 +439,7 @@ class _Fit:
         if not (found := self._checkpoints()):
             return 0
         state = self._state()
-        dcp.load(state, checkpoint_id=found[-1])
+        dcp.load(state, checkpoint_id=found[-1], no_dist=self._world.size == 1)
         options = StateDictOptions(ignore_frozen_params=True, strict=False)
         set_state_dict(
             self._tuned,

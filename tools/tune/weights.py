@@ -6,6 +6,7 @@ SHA256SUMS; it appears whole or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
@@ -51,8 +53,6 @@ def same_base(folder: Path, sampled: str | None) -> str:
 
 
 def _file_sha256(file: Path) -> str:
-    import hashlib
-
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -70,6 +70,12 @@ def adapted(lm: Any, training: Training) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(lm, config)
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """A causal language model from a folder; no hub is asked and no bar is drawn."""
+    transformers.utils.logging.disable_progress_bar()
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
 
 
 # memory
@@ -152,7 +158,10 @@ def export(lm: Any, state: dict[str, Any], tokenizer: Any, card: str, folder: Pa
     if isinstance(lm, PeftModel):
         adapter = get_peft_model_state_dict(lm, state_dict=mine)
         save_file(adapter, scratch / "adapter_model.safetensors", metadata={"format": "pt"})
-        lm.peft_config["default"].save_pretrained(scratch)
+        config = lm.peft_config["default"]
+        # the base's name, since a folder of this machine means nothing elsewhere
+        config.base_model_name_or_path = Path(config.base_model_name_or_path).name
+        config.save_pretrained(scratch)
     else:
         lm.save_pretrained(scratch, state_dict=mine)
     _complete(scratch, tokenizer, card, folder)
@@ -169,8 +178,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
 
 
 def _with_adapter(base: Path, adapter: Path) -> Any:
-    lm = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
-    return PeftModel.from_pretrained(lm, str(adapter)).eval()
+    return PeftModel.from_pretrained(load(base), str(adapter)).eval()
 
 
 def _complete(scratch: Path, tokenizer: Any, card: str, folder: Path) -> None:
@@ -235,7 +243,7 @@ def merge_parity(
 ) -> Parity:
     """Compare greedy answers of base with adapter and of the merged model, one prompt at a time."""
     tokenizer = AutoTokenizer.from_pretrained(adapter, local_files_only=True)
-    models = [_with_adapter(base, adapter), AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32).eval()]
+    models = [_with_adapter(base, adapter), load(merged).eval()]
     differing, largest = [], 0.0
     for number, prompt in enumerate(prompts):
         text = batches.rendered(tokenizer, prompt)

@@ -1,0 +1,429 @@
+"""Fine-tuning a tiny model: refused unsealed, right to the token, exact after a kill, alike in one process and two."""
+# ruff: noqa: E402 -- what follows importorskip needs what it looks for
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+pytest.importorskip("peft", reason="the extra `train` is not installed")
+
+from test_gates import SEALED
+from test_plan import changed
+from tiny_model import TEMPLATE, tiny_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tools.errors import AntiPattern, InvalidInput, TrainingFailed
+from tools.records import Decoding, Sample
+from tools.runs import Run
+from tools.store import digest
+from tools.tune import batches, rows, training, weights
+from tools.tune.plan import Plan
+
+PLANNED = {
+    "method": "lora",
+    "learning_rate": 2e-3,
+    "lora_r": 64,
+    "per_device_train_batch_size": 4,
+    "save_steps": 3,
+    "lora_dropout": 0.1,
+}
+FULL = {"method": "full", "learning_rate": 1e-3, "per_device_train_batch_size": 4, "save_steps": 3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("model") / "base")
+
+
+def plan(**settings: Any) -> Plan:
+    return changed(training=PLANNED | settings if settings.get("method") != "full" else settings)
+
+
+def answers(count: int = 40) -> list[rows.Drawn]:
+    """Answers of many lengths, one in four cut off, the first one empty."""
+    texts = ["return x + 1\n" * (i % 7) for i in range(count)]
+    return [
+        rows.Drawn(
+            prompt=f"Write f{i // 4}.",
+            sample=Sample(id=f"p{i // 4:02}", index=i % 4, text=text, finish_reason="length" if i % 4 == 3 else "stop"),
+        )
+        for i, text in enumerate(texts)
+    ]
+
+
+def ready(folder: Path, base: Path, planned: Plan, drawn: list[rows.Drawn] | None = None, **origin: Any) -> Run:
+    """A run with the rows of the minimal arm."""
+    known = {
+        "base_sha256": weights.weights_sha256(base),
+        "decoding": Decoding(temperature=0.8, top_p=0.95, max_tokens=96),
+        "chat_template_sha256": digest(TEMPLATE),
+    }
+    run = Run(folder, {"rows": "of a test"})
+    rows.build(run, planned, answers() if drawn is None else drawn, rows.Origin.model_validate(known | origin))
+    return run
+
+
+def output(run: Run) -> Path:
+    return run.folder / training.FOLDER / weights.OUTPUT
+
+
+def weight_bytes(run: Run) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in output(run).glob("*.safetensors")}
+
+
+# what has to hold before the first step
+
+
+def test_a_run_without_a_seal_is_refused(tmp_path: Path, base: Path) -> None:
+    run = ready(tmp_path, base, plan())
+    with pytest.raises(AntiPattern, match="skip_battery"):
+        training.train(run, plan(), None, base)
+    with pytest.raises(InvalidInput, match="terms were changed"):
+        training.train(run, plan(), SEALED.model_copy(update={"sha256": "0" * 64}), base)
+    assert not (run.folder / training.FOLDER).exists()
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ({"chat_template_sha256": digest("another")}, "chat template"),
+        ({"chat_template_sha256": None}, "chat template"),
+        ({"chat_template_sha256": None, "rendered": ("Hello", "User: Hello")}, "chat template"),
+        ({"base_sha256": "0" * 64}, "which was sampled"),
+    ],
+)
+def test_another_template_or_base_than_was_sampled_is_refused(
+    tmp_path: Path, base: Path, origin: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        training.train(ready(tmp_path, base, plan(), **origin), plan(), SEALED, base)
+
+
+def test_a_prompt_seen_as_the_server_showed_it_proves_the_template(base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    seen = ("Hello", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
+    origin = rows.Origin(base_sha256=None, decoding=Decoding(temperature=1, max_tokens=9), rendered=seen)
+    batches.check_template(tokenizer, origin)
+
+
+def test_a_batch_that_memory_cannot_hold_is_refused_before_the_weights_are_read(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "_free", lambda _: 2**20)
+    with pytest.raises(InvalidInput, match="per_device_train_batch_size"):
+        training.train(ready(tmp_path, base, plan()), plan(), SEALED, base)
+
+
+def test_rows_of_another_arm_than_the_plan_are_refused(tmp_path: Path, base: Path) -> None:
+    run = ready(tmp_path, base, plan())
+    other = changed(arm={"filter": ("drop_empty",)}, training=PLANNED)
+    with pytest.raises(InvalidInput, match="rows of the arm 'minimal'"):
+        training.train(run, other, SEALED, base)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(tuned: Any, ids: Any, targets: Any) -> Any:
+        return next(tuned.parameters()).sum() * torch.nan
+
+    monkeypatch.setattr(training._Tuned, "forward", broken)
+    run = ready(tmp_path, base, plan(**FULL))
+    with pytest.raises(TrainingFailed, match="step 1 is nan; expected a number; lower learning_rate"):
+        training.train(run, plan(**FULL), SEALED, base)
+
+
+# rows as tokens
+
+
+def encoded(base: Path, *pairs: tuple[str, str, bool], longest: int = 256) -> tuple[Any, list[rows.Pair], list[Any]]:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    listed = [rows.Pair(prompt=p, completion=c, ended=e) for p, c, e in pairs]
+    return tokenizer, listed, batches.encode(tokenizer, listed, longest)
+
+
+def test_the_loss_falls_on_the_completion_and_its_end_and_on_nothing_else(base: Path) -> None:
+    tokenizer, pairs, (whole, cut, empty) = encoded(
+        base, ("Hi", "yes é\n", True), ("Hi", "ye", False), ("Hi", "", True)
+    )
+    head = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.decode(whole.ids[: whole.start]) == head
+    assert tokenizer.decode(whole.ids[whole.start :]) == "yes é\n<|im_end|>"
+    assert tokenizer.decode(cut.ids[cut.start :]) == "ye"
+    assert tokenizer.decode(empty.ids[empty.start :]) == "<|im_end|>"
+    batches.check_mask(tokenizer, [whole, cut, empty], pairs)
+
+
+@pytest.mark.parametrize("harm", ["end", "start", "text"])
+def test_a_mask_that_misses_the_completion_or_its_end_is_refused(base: Path, harm: str) -> None:
+    tokenizer, pairs, (line,) = encoded(base, ("Hi", "yes", True))
+    harmed = {
+        "end": batches.Line(line.ids[:-1], line.start),
+        "start": batches.Line(line.ids, line.start + 1),
+        "text": batches.Line(np.where(line.ids == line.ids[-2], line.ids[-3], line.ids), line.start),
+    }[harm]
+    with pytest.raises(InvalidInput, match="row 1"):
+        batches.check_mask(tokenizer, [harmed], pairs)
+
+
+def test_a_row_beyond_the_longest_is_cut_counted_and_has_no_end(base: Path) -> None:
+    tokenizer, pairs, (line,) = encoded(base, ("Hi", "é" * 60, True), longest=61)
+    assert (len(line.ids), line.cut, line.ids[-1] == batches.end_token(tokenizer)) == (61, line.cut, False)
+    assert line.cut == line.start + 121 - 61
+    batches.check_mask(tokenizer, [line], pairs)
+    with pytest.raises(InvalidInput, match="room for an answer"):
+        batches.encode(tokenizer, pairs, line.start)
+
+
+def test_an_answer_ends_with_what_the_template_puts_there_not_with_the_end_of_a_document(tmp_path: Path) -> None:
+    document = AutoTokenizer.from_pretrained(tiny_model(tmp_path / "a", eos="<|endoftext|>"))
+    assert document.decode([batches.end_token(document)]) == "<|im_end|>"
+    bare = AutoTokenizer.from_pretrained(tiny_model(tmp_path / "b", eos="<|endoftext|>", template=None))
+    assert bare.decode([batches.end_token(bare)]) == "<|endoftext|>"
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 8), (7, 8), (300, 8), (1000, 3)])
+def test_every_epoch_takes_each_row_once_in_an_order_of_its_seed(count: int, batch: int) -> None:
+    lengths = np.random.default_rng(0).integers(1, 200, count).tolist()
+    first = batches.epoch_order(lengths, batch, 0, 0)
+    assert sorted(np.concatenate(first).tolist()) == list(range(count))
+    assert [s.tolist() for s in first] == [s.tolist() for s in batches.epoch_order(lengths, batch, 0, 0)]
+    if count > batch:
+        assert [s.tolist() for s in first] != [s.tolist() for s in batches.epoch_order(lengths, batch, 1, 0)]
+        assert [s.tolist() for s in first] != [s.tolist() for s in batches.epoch_order(lengths, batch, 0, 1)]
+
+
+def test_batches_of_like_length_need_less_padding() -> None:
+    lengths = np.random.default_rng(0).integers(1, 200, 800)
+
+    def waste(steps: list[Any]) -> float:
+        return sum(lengths[s].max() * len(s) for s in steps) / lengths.sum() - 1
+
+    shuffled = np.split(np.random.default_rng(0).permutation(800), 100)
+    assert waste(batches.epoch_order(lengths.tolist(), 8, 0, 0)) < 0.1 < 0.5 < waste(shuffled)
+
+
+def test_a_broken_epoch_ends_early() -> None:
+    steps = list(batches.schedule([1] * 10, 4, 0, 2.34))
+    assert len(steps) == batches.total_steps(10, 4, 2.34) == 7
+    assert batches.total_steps(10, 4, 0.01) == 1
+
+
+# the loss
+
+
+def test_the_chunked_loss_and_its_gradients_are_those_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHUNK_LOGITS", 50 * 3)
+    torch.manual_seed(0)
+    hidden, head = torch.randn(10, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
+    targets = torch.randint(0, 50, (10,))
+    plain = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum")
+    ours = training._ChunkedLoss.apply(hidden, head, targets)
+    torch.testing.assert_close(ours, plain)
+    mine, wanted = (torch.autograd.grad(loss * 3, (hidden, head)) for loss in (ours, plain))
+    torch.testing.assert_close(mine, wanted)
+
+
+def test_no_target_is_no_loss_and_no_gradient() -> None:
+    hidden = torch.zeros(0, 8, requires_grad=True)
+    loss = training._ChunkedLoss.apply(hidden, torch.zeros(5, 8), torch.zeros(0, dtype=torch.long))
+    loss.backward()
+    assert (loss.item(), hidden.grad.shape) == (0, (0, 8))
+
+
+def test_the_loss_of_a_padded_batch_is_that_of_its_rows_alone_by_the_models_own_account(base: Path) -> None:
+    lm = AutoModelForCausalLM.from_pretrained(base).eval()
+    _, _, lines = encoded(base, ("Hi", "yes", True), ("Hello there", "no, not " * 9, False))
+    tuned = training._Tuned(lm, torch.from_numpy(lines[0].ids[None]))
+    together = tuned(*(torch.from_numpy(array) for array in batches.padded(lines)))
+    alone = 0.0
+    for line in lines:
+        ids = torch.from_numpy(line.ids[None])
+        labels = ids.clone()
+        labels[:, : line.start] = -100
+        alone += lm(input_ids=ids, labels=labels).loss.item() * line.targets
+    assert tuned._short
+    assert together.item() == pytest.approx(alone, rel=1e-5)
+
+
+def test_a_head_that_does_more_than_multiply_takes_the_long_way_to_the_same_loss(base: Path) -> None:
+    lm = AutoModelForCausalLM.from_pretrained(base)
+    lm.lm_head = torch.nn.Linear(32, lm.config.vocab_size, bias=True)
+    ids = torch.arange(9)[None]
+    targets = torch.where(ids > 3, ids + 1, -1)
+    tuned = training._Tuned(lm, ids)
+    wanted = torch.nn.functional.cross_entropy(lm(input_ids=ids).logits[0, 4:], targets[0, 4:], reduction="sum")
+    assert not tuned._short
+    torch.testing.assert_close(tuned(ids, targets), wanted)
+
+
+# a whole run
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_training_lowers_the_loss_and_leaves_weights_tokeniser_card_and_sums(
+    tmp_path: Path, base: Path, method: str
+) -> None:
+    planned = plan(num_train_epochs=4) if method == "lora" else plan(**FULL, num_train_epochs=4)
+    run, said = ready(tmp_path, base, planned), []
+    found = training.train(run, planned, SEALED, base, say=said.append)
+    assert found.last_loss < found.first_loss - 0.3
+    assert (found.steps, found.rows, found.rows_without_end, found.rows_cut) == (40, 40, 10, 0)
+    assert (found.arm, found.seal_sha256) == ("minimal", SEALED.sha256)
+    assert any("the loss begins here" in text for text in said)
+    names = {file.name for file in output(run).iterdir()}
+    assert {"tokenizer.json", "README.md", "SHA256SUMS"} <= names
+    assert ("adapter_model.safetensors" in names, "model.safetensors" in names) == (method == "lora", method == "full")
+    checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=output(run), check=False, capture_output=True)
+    assert checked.returncode == 0
+    assert not list((run.folder / training.FOLDER).glob("*checkpoint*"))
+
+
+def test_a_full_fine_tune_loads_like_any_model_and_moved(tmp_path: Path, base: Path) -> None:
+    planned = plan(**FULL)
+    run = ready(tmp_path, base, planned)
+    training.train(run, planned, SEALED, base)
+    before, after = (AutoModelForCausalLM.from_pretrained(f).state_dict() for f in (base, output(run)))
+    assert before.keys() == after.keys()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_card_names_base_arm_seal_and_deviations(tmp_path: Path, base: Path) -> None:
+    run = ready(tmp_path, base, plan())
+    training.train(run, plan(), SEALED, base)
+    card = (output(run) / "README.md").read_text()
+    departed = "training.learning_rate: 0.0002 in the preset, 0.002 in this run"
+    for fact in (weights.weights_sha256(base), SEALED.sha256, "minimal arm", departed):
+        assert fact in card
+    assert str(base.parent) not in card + (output(run) / "adapter_config.json").read_text()
+
+
+def test_a_finished_run_is_returned_as_it_stands_and_another_setting_is_refused(tmp_path: Path, base: Path) -> None:
+    run = ready(tmp_path, base, plan())
+    found, written = training.train(run, plan(), SEALED, base), weight_bytes(run)
+    assert training.train(run, plan(), SEALED, base) == found
+    assert weight_bytes(run) == written
+    with pytest.raises(InvalidInput, match="the settings of this run"):
+        training.train(run, plan(seed=1), SEALED, base)
+
+
+def test_adapter_and_merged_model_agree_on_greedy_answers(tmp_path: Path, base: Path) -> None:
+    planned = plan(num_train_epochs=4)
+    run = ready(tmp_path / "run", base, planned)
+    training.train(run, planned, SEALED, base)
+    weights.merge(base, output(run), tmp_path / "merged")
+    asked = ["Write f1.", "Hello", ""]
+    parity = weights.merge_parity(base, output(run), tmp_path / "merged", asked, max_new_tokens=24)
+    assert parity.holds
+    assert parity.largest_difference < 1e-4
+    other = weights.merge_parity(base, output(run), base, asked, max_new_tokens=24)
+    assert not other.holds
+
+
+# killed, and in company
+
+
+WORKER = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from test_gates import SEALED
+from test_training import plan
+from tools.runs import Rows, Run
+from tools.tune import training
+import torch.distributed.checkpoint as dcp
+
+moment, count = {moment!r}, 0
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+def counted(true, last, when):
+    def call(*args, **named):
+        global count
+        count += 1
+        if when == "before" and count == last:
+            die()
+        found = true(*args, **named)
+        if when == "after" and count == last:
+            die()
+        return found
+    return call
+if moment == "between checkpoints":
+    training._Fit._step = counted(training._Fit._step, 5, "after")
+elif moment == "inside a checkpoint":
+    dcp.save = counted(dcp.save, 2, "after")
+elif moment == "before the weights are written":
+    training.weights.export = counted(training.weights.export, 1, "before")
+elif moment == "before the end is noted":
+    training.weights.export = counted(training.weights.export, 1, "after")
+planned = plan(**{settings!r})
+print(training.train(Run(Path({run!r})), planned, SEALED, Path({base!r})).model_dump_json())
+"""
+
+
+def worker(run: Run, base: Path, settings: dict[str, Any], moment: str = "", processes: int = 1) -> Any:
+    """Train in a process of its own, which may kill itself at some moment."""
+    tests = str(Path(__file__).parent)
+    code = WORKER.format(tests=tests, moment=moment, settings=settings, run=str(run.folder), base=str(base))
+    script = run.folder.parent / "worker.py"
+    script.write_text(code)
+    alone, many = [sys.executable], [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(tests).parent)}
+    call = [*(alone if processes == 1 else many), str(script)]
+    return subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+
+
+def losses(run: Run) -> list[float]:
+    return [row["loss"] for row in training.curve(Run(run.folder / training.FOLDER))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {**FULL, "gradient_accumulation_steps": 2}], ids=["lora", "full"])
+def test_killed_at_any_moment_it_ends_with_the_same_weights_bit_for_bit(
+    tmp_path: Path, base: Path, settings: dict[str, Any]
+) -> None:
+    undisturbed = ready(tmp_path / "a" / "run", base, plan(**settings))
+    assert worker(undisturbed, base, settings).returncode == 0
+    for moment in (
+        "between checkpoints",
+        "inside a checkpoint",
+        "before the weights are written",
+        "before the end is noted",
+    ):
+        run = ready(tmp_path / moment / "run", base, plan(**settings))
+        killed = worker(run, base, settings, moment)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        resumed = worker(run, base, settings)
+        assert resumed.returncode == 0, resumed.stderr
+        assert weight_bytes(run) == weight_bytes(undisturbed)
+        assert losses(run) == losses(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.0}, FULL], ids=["lora", "full"])
+def test_two_processes_sharding_the_model_learn_what_one_learns(
+    tmp_path: Path, base: Path, settings: dict[str, Any]
+) -> None:
+    single = {**settings, "per_device_train_batch_size": 4}
+    double = {**settings, "per_device_train_batch_size": 2}
+    alone, together = (ready(tmp_path / str(i) / "run", base, plan(**s)) for i, s in enumerate((single, double)))
+    assert worker(alone, base, single).returncode == 0
+    shared = worker(together, base, double, processes=2)
+    assert shared.returncode == 0, shared.stderr
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
+    first, second = (json.loads((run.folder / "training/trained.json").read_text()) for run in (alone, together))
+    assert first["steps"] == second["steps"] == 10
