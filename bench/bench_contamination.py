@@ -22,59 +22,65 @@ from itertools import product
 
 from tools.measure import contamination
 
-SHORT = [
-    "Write a function to find the perimeter of a square.",
-    "Write a python function to identify non-prime numbers.",
-    "Write a function to find squares of individual elements in a list using a lambda function.",
-    "Return the n smallest items of a dataset.",
-    "Write a Python function that removes the first and last occurrence of a given character from a string.",
-    "Given a list of words, return the ones that are at least four characters long.",
-    "Write a function that merges two sorted lists into one sorted list without using sort.",
-    "Create a function that counts how many vowels a sentence holds, ignoring case.",
-    "Write a function to convert a Roman numeral into an integer.",
-    "Return the second largest distinct number of a list, or None if there is none.",
-    "Write a function that checks whether a string of brackets is balanced.",
-    "Given a sorted list and a target, return the index where the target would be inserted.",
-    "Write a function to rotate a square matrix by ninety degrees clockwise, in place.",
-    "Write a function that returns the longest common prefix of a list of strings.",
-    "Implement a function that flattens an arbitrarily nested list of integers.",
-    "Compute the greatest common divisor of two positive integers without the math module.",
-    "Write a function that groups a list of words into anagrams.",
-    "Return True if a number is a perfect cube.",
-    "Write a function that encodes a string by run lengths, so that aaabb becomes a3b2.",
-    "Given a dictionary of prices and a list of purchases, return the total bill.",
-]
+SHORT_TEXT = """Write a function to find the perimeter of a square.
+Write a python function to identify non-prime numbers.
+Write a function to find squares of individual elements in a list using a lambda function.
+Return the n smallest items of a dataset.
+Write a Python function that removes the first and last occurrence of a given character from a string.
+Given a list of words, return the ones that are at least four characters long.
+Write a function that merges two sorted lists into one sorted list without using sort.
+Create a function that counts how many vowels a sentence holds, ignoring case.
+Write a function to convert a Roman numeral into an integer.
+Return the second largest distinct number of a list, or None if there is none.
+Write a function that checks whether a string of brackets is balanced.
+Given a sorted list and a target, return the index where the target would be inserted.
+Write a function to rotate a square matrix by ninety degrees clockwise, in place.
+Write a function that returns the longest common prefix of a list of strings.
+Implement a function that flattens an arbitrarily nested list of integers.
+Compute the greatest common divisor of two positive integers without the math module.
+Write a function that groups a list of words into anagrams.
+Return True if a number is a perfect cube.
+Write a function that encodes a string by run lengths, so that aaabb becomes a3b2.
+Given a dictionary of prices and a list of purchases, return the total bill."""
+SHORT = SHORT_TEXT.split("\n")
 
 STATEMENTS = [
-    """A courier has n parcels to deliver along a straight road. Parcel i waits at kilometre a_i and weighs w_i grams.
-The van starts at kilometre zero and can carry at most c grams at once. Whenever the van returns to the depot it may
-load again. Determine the smallest distance the courier must drive to deliver everything and come back.
+    """A courier has n parcels to deliver along a straight road. Parcel i waits at kilometre a_i and weighs w_i
+grams. The van starts at kilometre zero and can carry at most c grams at once. Whenever the van returns to
+the depot it may load again. Determine the smallest distance the courier must drive to deliver everything
+and come back.
 
-Input: the first line contains two integers n and c. The next n lines contain a_i and w_i.
-Output: print a single integer, the distance.""",
-    """In the kingdom of Ilmar every bridge is painted either red or blue. A pilgrim may cross at most k red bridges on her
-way from the harbour to the monastery. Each bridge has a toll. Find the cheapest route that respects the rule, or report
-that none exists. Bridges can be crossed in both directions and there may be several bridges between two islands.
+Input: the first line contains two integers n and c. The next n lines contain a_i and w_i. Output: print a
+single integer, the distance.""",
+    """In the kingdom of Ilmar every bridge is painted either red or blue. A pilgrim may cross at most k red
+bridges on her way from the harbour to the monastery. Each bridge has a toll. Find the cheapest route that
+respects the rule, or report that none exists. Bridges can be crossed in both directions and there may be
+several bridges between two islands.
 
-The first line of input contains three integers: islands, bridges and k. Each following line describes one bridge.""",
-    """You are given the moves of a chess knight as a string of compass directions. After every move the knight stamps the
-field it stands on. Fields that were stamped an odd number of times are black in the end. Count the black fields of an
-unbounded board. The string may be a million characters long, so the memory must not grow with the square of its length.""",
-    """A gardener waters a row of flower beds. Every bed has a thirst level, and one can of water lowers the thirst of a
-contiguous stretch of beds by one. The gardener wants to bring every bed to zero with the fewest cans. Beds never drink
-more than they need. Read the thirst levels from one line and print how many cans are needed.""",
-    """Two thieves split a necklace of coloured gems. They cut the string at two places and one of them takes the middle
-piece. The split is fair when both hold the same number of gems of every colour. Decide whether a fair split exists and
-print the positions of the cuts. If several exist, print the one whose first cut is leftmost.""",
-    """An elevator log lists the floors at which the cabin stopped during a day. The caretaker suspects that the brake is
-used up after every tenth change of direction. Given the log, print the floors at which a brake had to be replaced. The
-cabin starts upwards. Stops at the same floor one after another count once.""",
-    """A printing house cuts paper rolls of length L into pieces that customers ordered. Each order names a length and a
-quantity. Waste shorter than five centimetres is thrown away, longer remains are sold as bookmarks. Plan the cuts such
-that the number of rolls is smallest, and among those plans the one that sells the most bookmarks.""",
-    """Bacteria live on the cells of a grid. Each minute a bacterium divides into every free neighbouring cell, and any cell
-with more than three bacteria around dies out. After m minutes a photograph is taken. Given the first photograph and m,
-output the last one. The grid wraps around at its borders.""",
+The first line of input contains three integers: islands, bridges and k. Each following line describes one
+bridge.""",
+    """You are given the moves of a chess knight as a string of compass directions. After every move the knight
+stamps the field it stands on. Fields that were stamped an odd number of times are black in the end. Count
+the black fields of an unbounded board. The string may be a million characters long, so the memory must not
+grow with the square of its length.""",
+    """A gardener waters a row of flower beds. Every bed has a thirst level, and one can of water lowers the thirst
+of a contiguous stretch of beds by one. The gardener wants to bring every bed to zero with the fewest cans.
+Beds never drink more than they need. Read the thirst levels from one line and print how many cans are
+needed.""",
+    """Two thieves split a necklace of coloured gems. They cut the string at two places and one of them takes the
+middle piece. The split is fair when both hold the same number of gems of every colour. Decide whether a
+fair split exists and print the positions of the cuts. If several exist, print the one whose first cut is
+leftmost.""",
+    """An elevator log lists the floors at which the cabin stopped during a day. The caretaker suspects that the
+brake is used up after every tenth change of direction. Given the log, print the floors at which a brake had
+to be replaced. The cabin starts upwards. Stops at the same floor one after another count once.""",
+    """A printing house cuts paper rolls of length L into pieces that customers ordered. Each order names a length
+and a quantity. Waste shorter than five centimetres is thrown away, longer remains are sold as bookmarks.
+Plan the cuts such that the number of rolls is smallest, and among those plans the one that sells the most
+bookmarks.""",
+    """Bacteria live on the cells of a grid. Each minute a bacterium divides into every free neighbouring cell, and
+any cell with more than three bacteria around dies out. After m minutes a photograph is taken. Given the
+first photograph and m, output the last one. The grid wraps around at its borders.""",
 ]
 
 FUNCTIONS = [
@@ -153,25 +159,25 @@ REWRITTEN = [
     (SHORT[4], "Take a text and a letter; cut out where the letter turns up for the first time and the final time."),
     (
         SHORT[6],
-        "Two arrays come in ascending order. Interleave them so that the outcome is ascending too; no sorting calls.",
+        "Two arrays come in ascending order. Interleave them so that the outcome ascends; no sorting calls.",
     ),
     (
         SHORT[9],
-        "From a collection of integers pick the runner-up in size, duplicates not counted; nothing if it is missing.",
+        "From a collection of integers pick the runner-up in size, duplicates aside; nothing if it is missing.",
     ),
     (SHORT[12], "Turn an n by n grid a quarter to the right, without a second grid."),
     (SHORT[15], "Implement Euclid's algorithm for two natural numbers by hand."),
     (
         STATEMENTS[3],
-        "An array of heights must be reduced to zeros; one step decrements a subarray. Minimise the steps.",
+        "An array of heights is reduced to zeros; a step decrements a subarray. Minimise the steps.",
     ),
     (
         STATEMENTS[4],
-        "Beads of several kinds lie in a line. Pick a substring holding half of each kind, leftmost if many.",
+        "Beads of some kinds lie in a line. Pick a substring holding half of each kind, leftmost if many.",
     ),
     (
         FUNCTIONS[3],
-        "Canonicalise a POSIX file name that starts at the root, resolving . and .. and doubled separators.",
+        "Canonicalise a POSIX file name from the root, resolving . and .. and doubled separators.",
     ),
     (FUNCTIONS[4], "Given pairings and results, name the league champion when victories are worth 3."),
 ]
@@ -216,36 +222,17 @@ FILLING = {
 }
 
 # words with which a prompt is reworded; about half of the pairs are unknown to the check
-SYNONYMS = {
-    "function": "method", "list": "array", "integer": "int", "integers": "ints", "largest": "biggest", "smallest": "least",
-    "return": "give back", "returns": "gives back", "given": "supplied", "find": "work out", "string": "text",
-    "character": "letter", "number": "value", "numbers": "values", "removes": "deletes", "remove": "delete", "total": "sum",
-    "order": "sequence", "every": "each", "print": "output", "contains": "holds", "exactly": "precisely", "names": "labels",
-    "empty": "blank", "words": "terms", "row": "record", "rows": "records", "distance": "length", "cheapest": "least costly",
-    "positions": "places", "length": "size", "lines": "rows", "point": "dot", "points": "marks", "always": "invariably",
-    "needed": "required", "count": "tally", "checks": "tests", "elements": "items", "separated": "divided",
-    "different": "distinct", "greater": "bigger", "sorted": "ordered", "sum": "total", "determine": "establish",
-}  # fmt: skip
-NAMES = [
-    "alpha",
-    "beacon",
-    "cargo",
-    "dune",
-    "ember",
-    "fjord",
-    "glint",
-    "harbor",
-    "iris",
-    "jolt",
-    "kelp",
-    "lumen",
-    "mast",
-    "nook",
-    "opal",
-    "pylon",
-    "quill",
-    "ridge",
-]
+SYNONYM_TEXT = """function: method, list: array, integer: int, integers: ints, largest: biggest, smallest: least,
+return: give back, returns: gives back, given: supplied, find: work out, string: text, character:
+letter, number: value, numbers: values, removes: deletes, remove: delete, total: sum, order:
+sequence, every: each, print: output, contains: holds, exactly: precisely, names: labels, empty:
+blank, words: terms, row: record, rows: records, distance: length, cheapest: least costly,
+positions: places, length: size, lines: rows, point: dot, points: marks, always: invariably, needed:
+required, count: tally, checks: tests, elements: items, separated: divided, different: distinct,
+greater: bigger, sorted: ordered, sum: total, determine: establish"""
+SYNONYMS = dict(pair.split(": ") for pair in SYNONYM_TEXT.replace("\n", " ").split(", "))
+NAME_TEXT = "alpha beacon cargo dune ember fjord glint harbor iris jolt kelp lumen mast nook opal pylon quill ridge"
+NAMES = NAME_TEXT.split()
 WRAPPERS = (
     "You are a helpful assistant.\n\n### Task\n{}\n\n### Answer\nReply with code only.",
     "Please solve the following programming problem in Python and explain your solution.\n\n{}",
@@ -456,7 +443,7 @@ def once(count: int) -> None:
 
 
 def speed(counts: list[int]) -> Iterator[str]:
-    yield "| prompts of 500 characters | CPU seconds | microseconds a prompt | peak MB | blocked |\n|---|---|---|---|---|"
+    yield "| prompts of 500 characters | CPU seconds | microseconds each | peak MB | blocked |\n|---|---|---|---|---|"
     for count in counts:
         command = [sys.executable, "-m", "bench.bench_contamination", "--once", str(count)]
         seconds, memory, hits = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
