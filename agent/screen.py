@@ -169,20 +169,30 @@ def marked(text: str, findings: list[Finding]) -> str:
     return "".join([*out, text[last:]])
 
 
-_SHARE = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?(?:%|percent\b|per cent\b|pct\b)", re.IGNORECASE)
+_SPELT = {"four": 4, "five": 5, "eight": 8, "ten": 10, "twelve": 12, "fifteen": 15, "sixteen": 16, "twenty": 20}
+_SPELT |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_WORDS = "|".join(sorted(_SPELT, key=len, reverse=True))
+_SHARE = re.compile(
+    rf"(?<![\d.])(\d{{1,3}}(?:\.\d+)?|\b(?:{_WORDS}))\s?(?:%|percent\b|per cent\b|pct\b)", re.IGNORECASE
+)
 _FRACTION = re.compile(r"(?<![\d.])(0?\.\d{1,4})(?![\d.]*\d)")
 _RANK = re.compile(
     r"\b(?:rank|lora)(?:[ _-]?(?:rank|r|dim))?(?:\s?[=:]\s?|\s+of\s+|[ -]?)(\d{1,4})\b|\br\s?[=:]\s?(\d{1,4})\b"
-    r"|\br[ ]?(4|8|16|32|64|128|256)\b",
+    r"|\br[ ]?(4|8|16|32|64|128|256)\b"
+    rf"|\brank[ -](?:of )?({_WORDS})\b",
     re.IGNORECASE,
 )
 
 
 def _number_marks(text: str) -> Iterator[tuple[int, str]]:
     for found in _SHARE.finditer(text):
-        yield found.end(), HIGH_SHARE if float(found[1]) > 100 * screen_config.HEAVIEST_MIX else LOW_SHARE
+        yield found.end(), HIGH_SHARE if _number(found[1]) > 100 * screen_config.HEAVIEST_MIX else LOW_SHARE
     for found in _FRACTION.finditer(text):
         yield found.end(), HIGH_SHARE if float(found[1]) > screen_config.HEAVIEST_MIX else LOW_SHARE
     for found in _RANK.finditer(text):
-        rank = int(next(group for group in found.groups() if group))
+        rank = _number(next(group for group in found.groups() if group))
         yield found.end(), LOW_RANK if rank < screen_config.LOWEST_UNPILOTED_RANK else HIGH_RANK
+
+
+def _number(said: str) -> float:
+    return float(_SPELT.get(said.lower(), said))

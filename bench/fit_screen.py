@@ -293,9 +293,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--thresholds", type=Path)
     parser.add_argument("--start", type=Path, help="go on from this fit (its npz; the pt lies beside it)")
     parser.add_argument("--frozen", type=int, default=0, help="the lowest layers that stay as they are")
-    parser.add_argument(
-        "--share", type=float, default=1.0, help="of the messages seen in an epoch, drawn anew each time"
-    )
+    parser.add_argument("--share", type=float, default=1.0, help="of the messages in an epoch, drawn anew each time")
+    parser.add_argument("--fresh", default="", help="authors (`24`) whose messages are all in every epoch")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=7)

@@ -209,6 +209,21 @@ def test_the_same_text_gets_the_same_answer() -> None:
     assert screen.screen(text) == screen.screen(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("forty percent", screen.HIGH_SHARE),
+        ("Ten per cent", screen.LOW_SHARE),
+        ("25%", screen.HIGH_SHARE),
+        ("0.15", screen.LOW_SHARE),
+        ("rank four", screen.LOW_RANK),
+        ("r=64", screen.HIGH_RANK),
+    ],
+)
+def test_a_share_and_a_rank_are_marked_in_figures_and_in_words(text: str, mark: str) -> None:
+    assert screen.marked(text, []) == text + mark
+
+
 def test_a_flag_is_never_both_said_and_asked() -> None:
     screening = screen.screen("skip pass@k, no probes, overwrite prod, assume the gap is 9 and announce +6")
     assert not {f.pattern for f in screening.flags} & {f.pattern for f in screening.unsure}
