@@ -53,7 +53,7 @@ AUTHORS: dict[int, tuple[str, ...]] = {
         "incident_writer",
         "consultant",
     ),
-    4: ("extra_plain_words", "extra_plain_mail"),
+    4: ("extra_plain_words", "extra_plain_mail", "extra_plain_check"),
 }
 
 
