@@ -7,6 +7,7 @@ whatever the source does with this process, it can only give other answers. Stan
 
 from __future__ import annotations
 
+import atexit
 import bisect
 import collections
 import copy
@@ -56,7 +57,7 @@ def call(function: Any, args: Any, named: Any) -> Any:
 
 def _content(value: Any) -> Any:
     """The elements of a container of a subclass, in the exact type."""
-    base = next(base for base in MUTABLE_BASES if isinstance(value, base))
+    base = next(base for base in MUTABLE_BASES if issubclass(type(value), base))
     return base(value)
 
 
@@ -192,18 +193,6 @@ class Program(wire.Peer):
             return self._map(*values)
         return OPERATORS[op](*values)
 
-    def rehearse(self) -> None:
-        """Go once through what every program goes through, so that forked copies find it warm."""
-        for _ in range(REHEARSALS):
-            json.loads(wire.dumps(["?", "run", [], [REHEARSAL, ["f"]], ""]))
-            values = [REHEARSAL, ["f"]]
-            self._reply("run", values)
-            function = vars(sys.modules["solution"])["f"]
-            self._reply("call", [function, ([1, 2.0, "a"], {"k": (1,)}), ()])
-            self.shared.prune()
-        del sys.modules["solution"]
-        self.__init__(self.channel)  # type: ignore[misc]
-
     def printed(self) -> str:
         try:
             self._screen.flush()
@@ -219,7 +208,7 @@ class Program(wire.Peer):
         if isinstance(value, type) and issubclass(value, BaseException):
             return ["X", self._chain(value)]
         for base in IMMUTABLE_BASES:
-            if isinstance(value, base) and type(value) is not base:
+            if issubclass(type(value), base):  # isinstance would believe a forged __class__
                 return ["u", base.__name__, self.encode(_exact(base, value)), self._opaque(value)]
         return self._opaque(value)
 
@@ -236,7 +225,7 @@ class Program(wire.Peer):
         known = self.shared.labels()
         try:
             return self.encode(value)
-        except RecursionError:
+        except Exception:  # too deep, too large, or it broke while it was read: then it does not cross by value
             self.shared.forget(self.shared.labels() - known)
             return self._opaque(value)
 
@@ -246,6 +235,10 @@ class Program(wire.Peer):
         except Exception:
             text = ""
         return [self._chain(type(error)), self._args(error), text, self._ref(error)]
+
+    def unpack_error(self, node: Any) -> BaseException:
+        ((name, _),), args, _text, _ref = node
+        return wire.BUILTIN_EXCEPTIONS[name](*self.decode_many(args))
 
     def _args(self, error: BaseException) -> Any:
         try:
@@ -291,7 +284,7 @@ class Program(wire.Peer):
 
     # what is done
 
-    def _run(self, source: str, wanted: list[str]) -> dict[str, Any]:
+    def _run(self, source: str, wanted: tuple[str, ...]) -> dict[str, Any]:
         """Run a source as a module; returns those of the wanted names that it has."""
         sys.stdout = self._screen
         module = _module("solution", source)
@@ -358,14 +351,27 @@ def run_main(source: str) -> int:
         _module("__main__", source)
     except SystemExit as error:
         code = error.code
-    _flush()
+    _finish()
     return code if type(code) is int else int(code is not None)
 
 
-def _flush() -> None:
+def _finish() -> None:
+    """What an interpreter does at its end: wait for threads, call what was registered, empty the buffers."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.__stdout__):
         if stream is not None and not stream.closed:
             stream.flush()
+
+
+def _rehearse(guest: Program) -> None:
+    """Go once through what every program goes through, so that forked copies find it warm."""
+    for _ in range(REHEARSALS):
+        guest.rehearse("run", [REHEARSAL, ("f",)])
+        guest.rehearse("call", [vars(sys.modules["solution"])["f"], ([1, 2.0, "a"], {"k": (1,)}), ()])
+    del sys.modules["solution"]
+    sys.stdout = sys.__stdout__
 
 
 # -- the fork server ---------------------------------------------------------------------------------------------
@@ -446,10 +452,10 @@ def _serve(guest: Program, wall: confine.InnerWall, link: socket.socket, scratch
         if message == b"cpu":
             link.send(struct.pack("d", _cpu(pid)))
         elif message == b"end":
-            link.send(_end(pid, started))
-            pid = 0
+            usage, pid = _end(pid, started), 0
             if scratch:
                 _clean(scratch)
+            link.send(usage)
         else:
             order = json.loads(message)
             _warm(order["modules"])
@@ -467,8 +473,8 @@ def main(box: dict[str, Any]) -> None:
     confine.enter(box["tier"], box["readable"], box["links"])
     link = socket.socket(fileno=box["link"])
     spare, _ = socket.socketpair()  # a forked program puts its own line in the place of this one
+    _rehearse(Program(wire.Channel(spare)))
     guest, wall = Program(wire.Channel(spare)), confine.InnerWall(box["tier"])
-    guest.rehearse()
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import errno
+import functools
 import gc
 import json
 import math
+import operator
 import os
 import random
 import signal
@@ -33,14 +36,15 @@ from tools.measure.sandbox import confine, wire
 
 USAGE = struct.Struct("iddq")
 Frames = Sequence[bytes]
+ERRNO_REASONS = {errno.EPERM: "blocked", errno.ENOMEM: "memory", errno.EFBIG: "output", errno.ENOSPC: "output"}
 AHEAD_BYTES = 64 << 10  # what a socket takes without its reader
 ROWS_AT_ONCE = 32
 TESTER_MEMORY = 6 << 30
 RELATIVE = 1e-7  # numpy's default, beside a problem's absolute tolerance, as EvalPlus compares
 QUIET_MODULES = frozenset(
     wire.words(
-        "__future__ bisect cmath collections copy dataclasses enum fractions functools heapq itertools math operator "
-        "random re string typing"
+        "__future__ bisect builtins cmath collections contextlib copy dataclasses datetime enum fractions functools "
+        "heapq io itertools json math operator random re statistics string typing"
     )
 )
 LOUD_NAMES = frozenset(
@@ -340,7 +344,7 @@ class Guest(wire.Peer):
         ref = getattr(value, "_opaque", None)
         if isinstance(ref, Opaque):
             return ["p", ref._ref]
-        if isinstance(value, Iterator):
+        if isinstance(value, Iterator) and type(value).__module__ in ("builtins", "itertools"):
             return ["it", self._export(value)]
         if isinstance(value, FUNCTIONS) or (isinstance(value, type) and value.__module__ == "__tests__"):
             return ["f", self._export(value)]
@@ -406,8 +410,9 @@ FUNCTIONS = (
     types.MethodType,
     types.MethodDescriptorType,
     type(len),
-    __import__("functools").partial,
-    __import__("operator").itemgetter,
+    functools.partial,
+    operator.itemgetter,
+    operator.attrgetter,
 )
 IMMUTABLE = frozenset({"int", "str", "float", "tuple", "bytes", "complex", "frozenset"})
 
@@ -437,19 +442,29 @@ def _names(code: types.CodeType) -> set[str]:
     return found
 
 
-def is_quiet(tree: ast.AST) -> bool:
-    """Whether checks leave no trace in the process that runs them."""
-    return not any(_is_loud(node) for node in ast.walk(tree))
+def is_quiet(*trees: ast.AST) -> bool:
+    """Whether code leaves no trace in the process that runs it.
+
+    Loud are: a name bound by an import from other than QUIET_MODULES, once it is used; an assignment to an attribute;
+    names that reach behind the language.
+    """
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    loud = LOUD_NAMES | {name for node in nodes for name in _loud_imports(node)}
+    return not any(_is_loud(node, loud) for node in nodes)
 
 
-def _is_loud(node: ast.AST) -> bool:
-    if isinstance(node, ast.Import):
-        return any(alias.name.split(".")[0] not in QUIET_MODULES for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] not in QUIET_MODULES
+def _loud_imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        source = node.module if isinstance(node, ast.ImportFrom) else None
+        for alias in node.names:
+            if (source or alias.name).split(".")[0] not in QUIET_MODULES:
+                yield alias.asname or alias.name.split(".")[0]
+
+
+def _is_loud(node: ast.AST, loud: frozenset[str]) -> bool:
     if isinstance(node, ast.Attribute):
         return not isinstance(node.ctx, ast.Load) or (node.attr.startswith("__") and node.attr != "__name__")
-    return isinstance(node, ast.Name) and node.id in LOUD_NAMES
+    return isinstance(node, ast.Name) and node.id in loud
 
 
 class Tests:
@@ -465,7 +480,7 @@ class Tests:
         checks = problem["checks"]
         self.checks = compile(checks, "checks", "exec", dont_inherit=True) if checks else None
         self.preamble, preamble_tree = _compiled(problem["preamble"])
-        self.quiet = is_quiet(ast.parse(checks)) and is_quiet(preamble_tree)
+        self.quiet = is_quiet(ast.parse(checks), preamble_tree)
         self.wanted = self._wanted()
         self.script: Frames = ()
         self._scripted = True
@@ -493,11 +508,12 @@ class Tests:
                 return {"__name__": "__tests__", "__builtins__": builtins}
         return names
 
-    def _wanted(self) -> list[str]:
+    def _wanted(self) -> tuple[str, ...]:
+        """A tuple, as all that outlives a program and crosses must be: what is mutable, a program may change."""
         if self.checks is None:
-            return [self.root]
+            return (self.root,)
         own = set(self.namespace()) | set(vars(builtins))
-        return sorted((_names(self.checks) - own) | {self.root})
+        return tuple(sorted((_names(self.checks) - own) | {self.root}))
 
 
 def _compiled(source: str) -> tuple[types.CodeType | None, ast.AST]:
@@ -553,7 +569,7 @@ def _examine_once(tests: Tests, job: dict[str, Any], link: Link, order: dict[str
 
 def _examine_function(tests: Tests, job: dict[str, Any], guest: Guest) -> Verdict:
     try:
-        names = guest.ask("run", job["source"], tests.wanted)
+        names = _wanted(tests, guest.ask("run", job["source"], tests.wanted))
     except BaseException as error:
         return _blamed(error, guest, "run")
     if tests.root not in names:
@@ -562,6 +578,13 @@ def _examine_function(tests: Tests, job: dict[str, Any], guest: Guest) -> Verdic
         return _run_cases(tests, job, guest) if tests.checks is None else _run_checks(tests, names, guest)
     except BaseException as error:
         return _blamed(error, guest, "check")
+
+
+def _wanted(tests: Tests, names: Any) -> dict[str, Any]:
+    """Of what a program handed over, only what was asked for: nothing may be laid over the names of the tests."""
+    if type(names) is not dict:
+        raise wire.Malformed("names were asked for")
+    return {name: names[name] for name in tests.wanted if name in names}
 
 
 def _run_checks(tests: Tests, names: dict[str, Any], guest: Guest) -> Verdict:
@@ -617,8 +640,8 @@ def _as_json(value: Any) -> Any:
 
 
 def agrees(found: Any, expected: Any, tolerance: float) -> bool:
-    """Whether an answer is the expected one; numbers within the tolerance, everything else exactly."""
-    if tolerance and _is_number(found) and _is_number(expected):
+    """Whether an answer is the expected one; floats within the tolerance, everything else exactly."""
+    if tolerance and type(expected) is float and _is_number(found):
         return bool(found == expected or abs(found - expected) <= tolerance + RELATIVE * abs(expected))
     if type(found) is type(expected) and type(found) in (list, tuple):
         return len(found) == len(expected) and all(
@@ -734,9 +757,7 @@ def _raised(error: BaseException, phase: str) -> str:
         return "syntax"
     if isinstance(error, MemoryError):
         return "memory"
-    if isinstance(error, OSError) and error.errno in (1, 27):
-        return "blocked" if error.errno == 1 else "output"
-    return "error"
+    return ERRNO_REASONS.get(error.errno or 0, "error") if isinstance(error, OSError) else "error"
 
 
 def _line(error: BaseException) -> str:
