@@ -31,7 +31,7 @@ AUXILIARY, EXEMPT, IS = (LEXICON[x] for x in ("auxiliary", "exempt", "is"))
 STRUCTURAL, PARAMETER, MANY, AMOUNTS = (LEXICON[x] for x in ("structural", "parameter", "many", "amounts"))
 COUNTS, ORDINALS, GREETING, STRONG = (LEXICON[x] for x in ("counts", "ordinals", "greeting", "strong"))
 COUNTED, PASSING, NOTIONS, PLACING = (LEXICON[x] for x in ("counted", "passing", "notions", "placing"))
-POLITE = LEXICON["polite"]
+POLITE, DEED = LEXICON["polite"], LEXICON["deed"]
 
 TOKEN = re.compile(rf"{REF}+|{METRIC}+|[{QUOTE}{NAME}]+|[^\W\d_]+(?:['’_/-][^\W\d_]+)*|[^\s\w]")
 CLAUSE_END = frozenset(",;:—–()|") | {"but", "so", "because", "since", "yet", "although", "though"}
@@ -257,11 +257,10 @@ def _aside(sentence: Sentence, at: int) -> str:
         return "a degree said of a result; refer to an entry" if told else ""
     if word.kind == "soft":
         return "said of a result; refer to an entry" if _follows_topic(sentence, at) else ""
-    if sentence.is_general:
-        return ""
     if word.kind == "measure":
         return "a measure in a statement; refer to an entry"
-    return "an unusual word in a statement about a result" if sentence.names_result else ""
+    unusual = sentence.names_result and not sentence.is_general
+    return "an unusual word in a statement about a result" if unusual else ""
 
 
 def _is_addressed(sentence: Sentence, at: int) -> bool:
@@ -342,6 +341,8 @@ def _follows_topic(sentence: Sentence, at: int) -> bool:
     if sentence.after(at) in EXEMPT:
         return False
     subject, verb = sentence.words[before], sentence.texts[at]
+    if verb in DEED:
+        return subject.kind in ("result", "topic")
     told = subject.kind == "result" or subject.text in ACTOR | CONDITIONAL | {"it", "they", "them", "everything", "all"}
     past = verb.endswith("ed") or verb in PAST or AUXILIARY & set(sentence.texts[before + 1 : at])
     return told or bool(subject.kind == "topic" and past)
@@ -357,8 +358,9 @@ def _as_a_whole(sentence: Sentence) -> str:
     for first, second, third in zip(sentence.texts, sentence.texts[1:], sentence.texts[2:], strict=False):
         if first == second == third and first not in "….":
             return "repeated words or marks count"
-        if first == "no" and kind(second) == "result" and not third[0].isalpha() and "there" in said:
-            return "an absolute that no reference supports"
+        exists = first in ("no", "a", "an", "some", "little") and not sentence.asks and "there" in said
+        if exists and kind(second) == "result" and not third[0].isalpha():
+            return "a finding that no reference supports"
         if (first, second) == ("number", "of") and kind(third) in ("plain", "measure", "soft") and not sentence.asks:
             return "a riddle about a number"
     return ""
@@ -370,7 +372,7 @@ def _as_a_whole(sentence: Sentence) -> str:
 def _licensed(sentence: Sentence, at: int) -> bool:
     """Whether the word stands in a clause that asks, supposes, aims or denies instead of stating."""
     left, word = sentence.left(at), sentence.texts[at]
-    past = word.endswith("ed") or word in PAST
+    past = word.endswith("ed") or word in PAST or sentence.words[at].kind == "measure"
     return (
         sentence.asks
         or _supposed(left, past)
