@@ -204,7 +204,17 @@ def reparses(field: str, value: JsonValue, words: str) -> bool:
         return isinstance(value, str) and bool(value.strip()) and _squeezed(value) in _squeezed(words)
     if any(not isinstance(f.value, bool | str | list) for f in extract.read(words).facts):
         return False  # the figure in these words is another field's
-    return _figure(field, value, words)
+    return _names(field, words) and _figure(field, value, words)
+
+
+def _names(field: str, words: str) -> bool:
+    """Whether words name the k and the slice of a rate: a bare `41.5%` may be anybody's."""
+    steps, words = extract.path(field), numbers.normalise(words)
+    if "slices" in steps and steps[steps.index("slices") + 1].lower() not in words:
+        return False
+    if steps[-1] == "pass_at_1":
+        return re.search(r"\b(?:1|one|single|first|once)\b", words) is not None
+    return "pass_at_k" not in steps or re.search(rf"(?<![\d.]){steps[-1]}(?![\d.%])", words) is not None
 
 
 def _squeezed(words: str) -> str:
@@ -212,7 +222,7 @@ def _squeezed(words: str) -> str:
 
 
 def _figure(field: str, value: JsonValue, words: str) -> bool:
-    found = numbers.find(numbers.normalise(words))
+    found = [n for n in numbers.find(numbers.normalise(words)) if n.form == "percent" or not _is_k(field, n)]
     if len(found) != 1 or isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if _unit(extract.path(field)) == "fraction" and found[0].form == "plain" and found[0].value > 1:
@@ -221,6 +231,12 @@ def _figure(field: str, value: JsonValue, words: str) -> bool:
     read = readers.get(_unit(extract.path(field)), lambda number: number.value)(found[0])
     moods = scanned(words).moods
     return read is not None and _equal(read, value) and not moods.beside(found[0].start, found[0].end)
+
+
+def _is_k(field: str, number: numbers.Number) -> bool:
+    """Whether a number of these words is the k of the field, not its rate."""
+    k = "1" if field.endswith("pass_at_1") else field.rpartition("pass_at_k.")[2]
+    return "pass_at" in field and f"{number.value:g}" == k
 
 
 def _equal(one: object, other: object) -> bool:

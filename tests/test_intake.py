@@ -78,9 +78,14 @@ def test_figures_that_agree_raise_no_question(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words", "holds"),
     [
-        ("pass_at_1", 0.43, "43%", True),
-        ("pass_at_1", 0.44, "43%", False),
-        ("pass_at_1", 0.43, "about 43%", False),
+        ("pass_at_1", 0.43, "a single attempt solves 43%", True),
+        ("pass_at_1", 0.44, "a single attempt solves 43%", False),
+        ("pass_at_1", 0.43, "a single attempt solves about 43%", False),
+        ("pass_at_1", 0.43, "43%", False),
+        ("pass_at_k.16", 0.415, "41.5%", False),
+        ("pass_at_k.8", 0.61, "top-8 accuracy of 61%", True),
+        ("pass_at_k.16", 0.61, "top-8 accuracy of 61%", False),
+        ("slices.hard.pass_at_1", 0.12, "a single attempt solves 12%", False),
         ("pass_at_k.8", 0.61, "pass@8 of 61%", True),
         ("pass_at_k.4", 0.61, "pass@8 of 61%", False),
         ("context_length", 32768, "32k", True),

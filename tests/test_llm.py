@@ -250,6 +250,8 @@ def fact(field: str, value: Any, words: Any) -> Body:
         fact("pass_at_1", 41.5, "41.5%"),
         fact("pass_at_1", "0.415", "41.5%"),
         fact("pass_at_k.16", 0.55, "55%"),
+        fact("pass_at_k.16", 0.415, "41.5%"),
+        fact("pass_at_k.16", 0.415, "A single attempt solves 41.5%"),
         fact("pass_at_k.16", 0.55, "Perhaps 55%"),
         fact("pass_at_1", 0.5, "50"),
         fact("first_signal_days", 50, "50"),
@@ -281,9 +283,10 @@ async def test_a_fact_that_the_users_words_do_not_bear_out_is_dropped(
 async def test_a_fact_that_only_the_model_understood_is_recorded_with_the_users_words(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    serve(obedient(reading(facts=[fact("pass_at_1", 0.415, "41.5%")])))
+    words = "A single attempt solves 41.5%"
+    serve(obedient(reading(facts=[fact("pass_at_1", 0.415, words)])))
     await turn(tmp_path / "s", WHOLE)
-    assert ("intake.pass_at_1", 0.415, "41.5%") in facts_in(tmp_path / "s")
+    assert ("intake.pass_at_1", 0.415, words) in facts_in(tmp_path / "s")
 
 
 def facts_in(folder: Path) -> list[tuple[str, Any, str | None]]:
