@@ -128,6 +128,51 @@ def smooth_signal(samples: List[float], radius: int) -> List[float]:
 ''',
 ]
 
+# written after the last change to the check, and not looked at while it was made
+FRESH = [
+    "Given the heights of people in a queue, count who can see the front: everyone before them is shorter.",
+    "Write a function that splits a bill among friends, rounding each share to cents so that they add up exactly.",
+    "Parse a duration such as 1h20m5s into seconds. Return None if the text has any other form.",
+    "Return the most frequent weekday among a list of ISO dates; break ties in favour of the earlier weekday.",
+    "Write a Python function that masks all but the last four digits of a card number, keeping its blanks.",
+    "Simulate a vending machine: given the coins in stock and an amount, return the fewest coins that make it.",
+    "Given two version strings, tell which of them is newer. Missing parts count as zero.",
+    "Write a function that draws a diamond of asterisks of the given odd width as a multi-line string.",
+    """A ferry leaves every m minutes and takes at most c cars. Cars arrive at given minutes and queue in order. For
+every car print the minute at which it reaches the other bank, if the crossing takes t minutes. The ferry returns empty and
+never waits for a full deck.""",
+    """Bees visit flowers on a line. A bee at position p can fly at most d metres before it has to drink, and each
+flower holds nectar for a single bee. Decide whether all bees reach the hive at the right end. Input gives the number of bees
+and flowers, then their positions. Print YES or NO.""",
+    '''def merge_shifts(shifts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join the working shifts of one person that touch or overlap, and give them back by their beginning.
+
+    A shift is (start, stop) in minutes after midnight. Shifts of no length are left out.
+    """
+''',
+    '''def nearest_palette(color: str, palette: dict[str, str]) -> str:
+    """Name the palette entry whose hexadecimal colour is closest to the given one by squared distance of its parts.
+
+    >>> nearest_palette("#fe0000", {"red": "#ff0000", "sky": "#87ceeb"})
+    'red'
+    """
+''',
+]
+FRESH_PAIRS = [
+    ("Return the number of days between two dates.", "Return the number of weekdays between two dates."),
+    ("Check whether two strings are rotations of each other.", "Check whether two strings are anagrams of each other."),
+    ("Find the kth smallest element of a matrix.", "Find the kth smallest element of a heap."),
+    ("Return the sum of all multiples of 3 below n.", "Return the count of all multiples of 3 below n."),
+    ("Convert kilometres to miles.", "Convert miles to kilometres."),
+    ("Return the first half of a list.", "Return the second half of a list."),
+    ("Delete a node from a linked list.", "Detect a cycle in a linked list."),
+    ("Capitalise the first letter of every word.", "Capitalise the last letter of every word."),
+    ("Return the shortest path in an unweighted graph.", "Return the number of connected parts of a graph."),
+    ("Given a year, return the century it is in.", "Given a year, say whether it is a leap year."),
+    ("Compute the determinant of a square matrix.", "Compute the transpose of a square matrix."),
+    ("Rotate a list to the left by k places.", "Rotate a list to the right by k places."),
+]
+
 REFERENCES = [
     """def parse_ledger(rows, currency):
     totals = {}
@@ -403,9 +448,10 @@ def false_blocks(bases: dict[str, list[str]]) -> Iterator[str]:
     for name, prompts in sets.items():
         hits = {tuple(sorted(pair)) for pair in blocked(prompts, prompts) if pair[0] != pair[1]}
         yield f"| {name} | {len(prompts) * (len(prompts) - 1) // 2:,} | {len(hits)} |"
-    wrong = [pair for pair in MINIMAL if blocked([pair[0]], [pair[1]])]
-    yield f"| minimal pairs by hand | {len(MINIMAL)} | {len(wrong)} |"
-    yield from (f"\nBlocked by mistake: {one} / {other}" for one, other in wrong)
+    for name, couples in (("minimal pairs by hand", MINIMAL), ("fresh minimal pairs", FRESH_PAIRS)):
+        wrong = [pair for pair in couples if blocked([pair[0]], [pair[1]])]
+        yield f"| {name} | {len(couples)} | {len(wrong)} |"
+        yield from (f"\nBlocked by mistake: {one} / {other}" for one, other in wrong)
 
 
 def others() -> Iterator[str]:
@@ -464,7 +510,7 @@ def main() -> None:
         for line in speed(arguments.prompts):
             print(line, flush=True)
         return
-    bases = {"short": SHORT, "statements": STATEMENTS, "functions": FUNCTIONS, "HumanEval": humaneval()}
+    bases = {"short": SHORT, "statements": STATEMENTS, "functions": FUNCTIONS, "fresh": FRESH, "HumanEval": humaneval()}
     bases = {name: prompts for name, prompts in bases.items() if prompts}
     for lines in (recall(bases, arguments.seed), others(), false_blocks(bases)):
         print("\n".join(lines), flush=True)

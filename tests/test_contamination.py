@@ -331,7 +331,8 @@ def test_a_stream_is_read_once_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> 
         tracemalloc.stop()
         return found
 
-    assert peak(600) < 1.5 * peak(100)
+    peak(100)  # fills the caches of the regular expressions
+    assert peak(600) < 1.2 * peak(100)
 
 
 def test_the_log_is_bounded_and_the_counts_are_not() -> None:
