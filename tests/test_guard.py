@@ -55,10 +55,63 @@ def test_marked_words_of_the_user_pass_and_launder_nothing() -> None:
     assert not allowed("The score is “maybe 50ish”.", said)
 
 
-def test_attacks_of_the_first_corpus_stay_blocked() -> None:
-    rows = [json.loads(line) for line in (DATA / "guard_first_attacks.jsonl").read_text("utf-8").splitlines()]
-    through = [row["text"] for row in rows if allowed(row["text"], row.get("user_msg", ""))]
-    assert len(through) <= 2, through
+@pytest.mark.parametrize("name", ["first_attacks", "taxonomy"])
+def test_attacks_that_were_read_while_tuning_stay_blocked(name: str) -> None:
+    case = json.loads((DATA / "guard_case.json").read_text("utf-8"))
+    rows = [json.loads(line) for line in (DATA / f"guard_{name}.jsonl").read_text("utf-8").splitlines()]
+    through = [row["text"] for row in rows if guard.contract({**case, **row})["allowed"]]
+    assert set(through) <= {"It costs $1200."}, through  # which is what E8 of the case says
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The rate is vierunddreissig.", "The rate is zxqwv.", "Rate: ytxis.", "The rate is LXI.", "The rate is si-xty."],
+)
+def test_a_word_that_no_list_knows_does_not_pass(text: str) -> None:
+    assert not allowed(text)
+    assert allowed("The rate is in the file.")
+
+
+def test_the_users_own_words_and_names_need_no_list() -> None:
+    assert allowed("The pool comes from Zefanja.", "our pool is from Zefanja")
+    assert allowed("Thanks, Marguerite.")
+    assert not allowed("The rate is sechzig.", "ist die Rate sechzig?")
+
+
+HELDOUT = {"id": "E1", "name": "heldout_n", "value": 300, "unit": "count"}
+POLICY = {"id": "E2", "name": "policy.heldout_min", "value": 200, "unit": "count"}
+
+
+def test_a_bare_numeral_passes_with_the_entry_that_holds_it() -> None:
+    said = {
+        "The held-out set has 300 problems.": True,
+        "The held-out set has 301 problems.": False,
+        "The held-out set has 300 samples.": False,
+        "The policy asks for n >= 200.": True,
+        "The policy asks for n >= 300.": False,
+        "The held-out set has 200 problems.": False,
+    }
+    found = {text: guard.contract({"ledger": [HELDOUT, POLICY], "text": text})["allowed"] for text in said}
+    assert found == said
+
+
+@pytest.mark.parametrize(
+    ("statement", "open_form"),
+    [
+        ("The tuned model improved.", "Whether the tuned model improved is not known yet."),
+        ("The gap is large.", "If the gap is large, training is worth a pilot."),
+        ("You should know that the model is better.", "Could you tell me whether the model is better?"),
+        ("The hard slice is no longer a worry.", "The hard slice is a group of problems."),
+    ],
+)
+def test_a_result_may_be_asked_or_supposed_but_not_stated(statement: str, open_form: str) -> None:
+    assert not allowed(statement)
+    assert allowed(open_form)
+
+
+def test_letters_at_the_heads_of_lines_spell_no_number() -> None:
+    assert not allowed("Note the order.\nI ask first.\nNext, the log.\nEnd with a check.")
+    assert allowed("First, the order.\nThen I ask.\nNext, the log.\nEnd with a check.")
 
 
 @pytest.mark.parametrize("row", [{"text": 7}, {"text": "x", "ledger": {}}, {"text": "x", "ledger": [{"id": "E1"}]}, {}])
@@ -73,13 +126,29 @@ def test_any_text_is_judged_and_spans_are_where_they_say(text: str) -> None:
         assert text[found.start : found.end] == found.span or len(found.span) == found.end - found.start
 
 
-@pytest.mark.parametrize("piece", ["a-", "word ", "6", "|", "{{E1", "“", "one", "k = 8, ", "M", "no model "])
+@pytest.mark.parametrize(
+    "piece", ["a-", "word ", "6", "|", "{{E1", "{{E1}}. ", "“", "one", "k = 8, ", "M", "no model ", "1. \n", "a.\n"]
+)
 def test_long_input_is_read_in_linear_time(piece: str) -> None:
     start = time.process_time()
-    guard.check(piece * (100_000 // len(piece)), ())
-    assert time.process_time() - start < 5
+    guard.check(piece * (100_000 // len(piece)), (guard.GuardEntry.model_validate(GAP),))
+    assert time.process_time() - start < 4
 
 
 def test_a_bundle_file_holds_no_figure_of_its_own() -> None:
     assert guard.check_file("REPORT.md", "The lift was 12.5 points.\n", ())
     assert not guard.check_file("REPORT.md", "## 1. Gap\n\npass@8, 95% CI, E12\n", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "structure", "figure"),
+    [
+        ("a.svg", '<svg width="720"><text x="1">25%</text></svg>', "<svg><text>lift 12.5 pp</text></svg>"),
+        ("a.sh", "port=${PORT:-8000} # $1 of 127.0.0.1\n", "# lift 12.5 pp\n"),
+        ("a.json", '{"name": "sha256"}', '{"lift": 12.5}'),
+        ("a.txt", "see pass@8", "12.5 more"),
+    ],
+)
+def test_every_kind_of_text_file_is_read(name: str, structure: str, figure: str) -> None:
+    assert guard.check_file(name, structure, ()) == ()
+    assert guard.check_file(name, figure, ())

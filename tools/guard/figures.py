@@ -140,7 +140,8 @@ def mask_policy(page: Page, ledger: Entries) -> None:
 NUMBER = r"[-−+±]?\$?(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,15})?(?:e[-+]?\d{1,3})?|[-−+]?\.\d{1,15}"
 UNIT = (
     r"(?:\s?%|\s?(?:percentage points?|percent|per cent|pp|points?)\b"
-    r"|[ -](?:GPU[- ]?hours?|tokens?|days?|USD|dollars?|(?:held-out )?(?:problems?|tasks?))\b)"
+    r"|[ -](?:GPU[- ]?hours?|tokens?|days?|USD|dollars?|(?:held-out )?(?:problems?|tasks?)|(?:samples?|answers?|"
+    r"completions?|solutions?|prompts?|slices?|tests?|models?|rounds?|epochs?|runs?|hours?|weeks?|months?|people|times))\b)"
 )
 ASKED = re.compile(r"\bn (?:>=|≥|of at least|is at least) (\d{1,3}(?:,\d{3}){1,3}|\d{1,9})\b(?![.,]\d|\s?%)")
 VALUE = re.compile(rf"(?<![\w.,])({NUMBER})({UNIT})?(?![\w%]|[.,]\d)")
@@ -221,7 +222,8 @@ def _supporting(
 def _same_value(entry: GuardEntry, number: str, unit: str | None) -> bool:
     if entry.value is None or entry.unit is None:
         return False
-    scale = _scale(entry.unit, number, unit)
+    named = _stems([(unit or "").strip(" -").lower()]) <= _stems(entry.words)  # 8 samples, of samples_per_prompt
+    scale = _scale(entry.unit, number, None if named and entry.unit in ("count", "config") else unit)
     return scale is not None and _rounds_to(entry.value * scale, number)
 
 

@@ -31,7 +31,7 @@ AUXILIARY, EXEMPT, IS = (LEXICON[x] for x in ("auxiliary", "exempt", "is"))
 STRUCTURAL, PARAMETER, MANY, AMOUNTS = (LEXICON[x] for x in ("structural", "parameter", "many", "amounts"))
 COUNTS, ORDINALS, GREETING, STRONG = (LEXICON[x] for x in ("counts", "ordinals", "greeting", "strong"))
 COUNTED, PASSING, NOTIONS, PLACING = (LEXICON[x] for x in ("counted", "passing", "notions", "placing"))
-POLITE, DEED = LEXICON["polite"], LEXICON["deed"]
+POLITE, DEED, HARM = (LEXICON[x] for x in ("polite", "deed", "harm"))
 
 TOKEN = re.compile(rf"{REF}+|{METRIC}+|[{QUOTE}{NAME}]+|[^\W\d_]+(?:['’_/-][^\W\d_]+)*|[^\s\w]")
 CLAUSE_END = frozenset(",;:—–()|") | {"but", "so", "because", "since", "yet", "although", "though"}
@@ -359,7 +359,7 @@ def _as_a_whole(sentence: Sentence) -> str:
         if first == second == third and first not in "….":
             return "repeated words or marks count"
         exists = first in ("no", "a", "an", "some", "little") and not sentence.asks and "there" in said
-        if exists and kind(second) == "result" and not third[0].isalpha():
+        if exists and (kind(second) == "result" or second in HARM) and not third[0].isalpha():
             return "a finding that no reference supports"
         if (first, second) == ("number", "of") and kind(third) in ("plain", "measure", "soft") and not sentence.asks:
             return "a riddle about a number"
