@@ -26,6 +26,7 @@ CORPUS = Path(__file__).parent / "corpus" / "intake"
 GENERATIONS = {
     "second": ("manager", "scientist", "slack"),
     "third": ("consultant", "director", "formal", "infra", "labnotes", "thumbs", "transcript", "traps"),
+    "fourth": ("esl", "jsonish", "mail", "meeting", "sceptic"),
 }
 """Voices by the generation they were written in; every other voice is of the first."""
 FREE = ("purpose", "failure_cost")
