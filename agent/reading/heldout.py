@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from agent.reading.facts import Found
 from agent.reading.hours import GPU_HOURS
+from agent.reading.moods import NT
 from agent.reading.numbers import Number, count
 from agent.reading.scan import Scan, found
 
@@ -34,7 +35,8 @@ PROBLEM_NOUN = re.compile(
     r"|instances|examples|issues|bugs|prs|functions|commits|tickets)\b",
 )
 HELDOUT_CUE = re.compile(
-    r"\b(?:held[- _]?out|heldout|eval(?:uation)?|test|dev|validation|benchmark)(?:[ _-]?(?:set|suite|split"
+    r"\b(?:held[- _]?out|heldout|eval(?:uation)?|test|dev|validation|benchmark|problems?(?= (?:is"
+    r"|are) ))(?:[ _-]?(?:set|suite|split"
     r"|problems|tasks|n|size|data))*[\"'`*]*\s*(?:\(n\)|\bn\b)?\s*(?:(?:is|are|was|has|have|contains?|of|with|=|:"
     r"|holds|size|counts?|we have|consists? of|only|just|now|,|\(|\||at|comprises|n|-|>)\s*)*(?:n ?= ?)?[\"'`*]*$",
 )
@@ -112,7 +114,11 @@ def _of_slice(scan: Scan, number: Number) -> bool:
     return scan.moods.has(SLICE_WORD, low, number.start) or SLICE_AFTER.match(scan.text, number.end) is not None
 
 
-SLICE_AFTER = re.compile(r"\s+(?:are |is |of (?:them|which) (?:are )?)?(?:easy|medium|hard|difficult)\b")
+SLICE_AFTER = re.compile(
+    r"\s+(?:(?:problems|tasks|questions|ones|items) )?(?:are |is |of (?:them|which) (?:are )?)?(?:(?:in|on"
+    r"|for) (?:the |our )?)?"
+    r"(?:easy|medium|hard|difficult)\b"
+)
 TIMES = re.compile(r"(?:problems|tasks|\d)\s*(?:x|\*|times)\s*$")
 SAMPLES_KEY = re.compile(
     r"\b(?:n_?samples|num_?samples|samples(?:_per_(?:problem|task|prompt))?|samples per (?:problem|task))[\"'`*]*\s*"
@@ -142,9 +148,9 @@ CONTAMINATION = re.compile(
     r"|\bleak-?checked\b",
 )
 UNCHECKED = re.compile(
-    r"\b(?:not|n't|never|no|without|nobody|none|un(?:checked|known|clear|verified)|yet to|pending|todo|to-do"
-    r"|to do|outstanding|skipped|missing|still (?:has to|have to|needs?|open)|in progress|false|didn't"
-    r"|untested|forgot|n/?a|lacks?)\b|unchecked|\bn't\b|❌",
+    rf"\b(?:not|never|no|without|nobody|none|un(?:checked|known|clear|verified)|yet to|pending|todo|to-do|to do"
+    rf"|outstanding"
+    rf"|skipped|missing|still (?:has to|have to|needs?|open)|in progress|false|untested|forgot|n/?a|lacks?|{NT})\b|❌"
 )
 CLEAN = re.compile(
     r"\b(?:no contamination(?! (?:check|scan|audit|analysis|report|test|stud))|not contaminated"

@@ -47,60 +47,10 @@ STAGES: dict[str, re.Pattern[str]] = {
     ),
 }
 SHARE_OF = re.compile(r"\b(?:half|third|quarter|%|percent|most|part|rest|remainder) of (?:the|our|those|these)? ?$")
-SHARE_FOR = re.compile(
-    r"\b(?:half|thirds?|quarters?|fifths?|tenths?|%|percent|most|part|some|rest) of (?:which|it|them|that|those|this)\b"
-    r"(?: (?:is|are|goes|go|will|be|reserved|set aside|meant|for|to|into|the))* "
+SHARED_OUT = re.compile(
+    r"\d (?:of (?:those|these|them|which)"
+    r"|(?:are |is |go(?:es)? )?(?:for|to|into) (?:the )?(?:sampl|train|fine|eval))"
 )
-NOT_HOURS = re.compile(
-    r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
-    r"|gpus?\b(?![ -]?[hdw])"
-    r"|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))"
-    rf"|\s?{GPU_NAME}(?![ -]?[hdw])"
-)
-HOURS = {"h": 1, "d": 24, "w": 168}
-
-
-def gpu_hours(scan: Scan) -> Iterator[Found]:
-    """gpu_hours.<stage> over all GPUs: stated as GPU-hours, or GPUs times time."""
-    for low, high in _budget_spans(scan):
-        yield from _stated_hours(scan, low, high)
-    yield from _multiplied_hours(scan)
-
-
-def _budget_spans(scan: Scan) -> Iterator[tuple[int, int]]:
-    seen = -1
-    for match in GPU_HOURS.finditer(scan.text):
-        low, high = scan.moods.sentence(match.start())
-        if match.start() >= seen and scan.text[low:high].strip().endswith(":") is False:
-            yield low, high
-            seen = high
-
-
-def _stated_hours(scan: Scan, low: int, high: int) -> Iterator[Found]:
-    units = list(GPU_HOURS.finditer(scan.text, low, high))
-    numbers = [n for n in scan.numbers if low <= n.start < high and scan.free(n) and _is_hours(scan, n)]
-    shares = {m.end() for m in SHARE_FOR.finditer(scan.text, low, high)}
-    stages = sorted(
-        (
-            (m.start(), m.end(), name)
-            for name, p in STAGES.items()
-            for m in p.finditer(scan.text, low, high)
-            if m.start() not in shares
-        ),
-        key=lambda s: s[0],
-    )
-    for number, stage in zip(numbers, _stages_of(scan, numbers, stages, units), strict=True):
-        if stage is not None:
-            start, end, name = stage
-            yield Found(
-                name,
-                plain(number.value * _factor(number, units)),
-                "gpu_hours",
-                min(number.start, start),
-                max(number.end, end),
-                (number.start, number.end),
-                "range" if number.ranged else "",
-            )
 
 
 def _factor(number: Number, units: list[re.Match[str]]) -> int:
@@ -154,14 +104,15 @@ def _parts(stages: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
 
 NODES = r"(?:nodes?|box(?:es)?|machines?|servers?|hosts?|instances?)"
 DEVICE = re.compile(rf"{GPU_NAME}(?:s\b)?|\b(?:gpus?|cards|accelerators)\b")
-APART = re.compile(rf"(?:\s|[-,(*]|x(?![a-z])|of\b|nvidia|amd|with\b|each\b|having\b|{NODES}\b)*")
+APART = re.compile(rf"(?:\s|[-,(*]|x(?![a-z])|of\b|nvidia|amd|pieces|units|with\b|each\b|having\b|{NODES}\b)*")
 """What may stand between the numbers of a fleet, and between the last one and the name of the device."""
 MULTIPLIED = re.compile(rf"[*]|\bx|\d ?x|{NODES}\b|\bof\b")
 COUNT_AFTER = re.compile(r"(?:[- ]?\d{2,3} ?gb?)?\s*(?:\(\s*)?[x*]\s*(?P<n>\d{1,4})\b(?!\s?gb?\b)")
 WAIT = re.compile(
     rf"(?:s|'s)?(?:\s|[-,()@*]|\d{{2,3}} ?gb?\b|x(?![a-z])|(?:sxm\d?|pcie|nvl|gpus?|cards?|{NODES}|each"
     r"|total|in total|of them"
-    r"|reserved|booked|available|dedicated|for|over|during|the|next|a total of|exactly|full|whole|24/7|running|run)\b)*"
+    r"|reserved|booked|available|dedicated|for|over|during|the|next|a total of|exactly|full|whole|24/7|running|run"
+    r"|can use|we|have|got|them)\b)*"
 )
 """What may stand between a fleet and how long it runs."""
 UNIT = r"[\s-]?(?:full |straight |whole )?(?P<unit>hours?|hrs?|h|days?|d|weeks?|wks?)\b"

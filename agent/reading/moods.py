@@ -128,7 +128,7 @@ FINITE = re.compile(
 NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|need|must)n'?t)"
 """A negated verb, with or without its apostrophe."""
 IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
-WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|\s--?\s")
+WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|\s--?\s")
 DREAM = re.compile(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b")
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
 LONGEST_SPAN = 1_000

@@ -45,6 +45,9 @@ SAME_AFTER = re.compile(
     r"\)?\s*(?:is|was|stays|gives|comes out)?(?: at)?\s*(?:exactly )?"
     r"(?:the same\b(?! as)|unchanged\b|identical\b(?! to))"
 )
+SIZED = re.compile(
+    r"\s+(?:(?:are|is|of them|of which|were) |(?:problems|tasks|questions|items) (?:in|on|for) (?:the |our )?)?"
+)
 GLUE = re.compile(r"[\s,/&|;>*_`-]*(?:(?:and|then|to|vs|or|respectively|resp\.?)\b[\s,/&|;*_`-]*)?")
 
 
@@ -358,8 +361,8 @@ def _sizes(
 
 
 def _size_before(text: str, mark: Mark, numbers: list[Number]) -> Number | None:
-    near = [n for n in numbers if n.end <= mark.start and mark.start - n.end <= 12 and n.form == "plain"]
-    if not near or not re.fullmatch(r"\s+(?:(?:are|is|of them|of which|were) )?", text[near[-1].end : mark.start]):
+    near = [n for n in numbers if n.end <= mark.start and mark.start - n.end <= 24 and n.form == "plain"]
+    if not near or not SIZED.fullmatch(text, near[-1].end, mark.start):
         return None
     before = text[max(0, near[-1].start - 12) : near[-1].start]
     return None if re.search(r"(?<!\bn)(?<!\bn )[@=]\s*$|pass at $", before) else near[-1]

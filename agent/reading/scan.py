@@ -70,7 +70,7 @@ ANSWERED = re.compile(
     r"(?:^|(?<=[.!?;\n>]))(?P<lead>[ \t]*(?:@?\w{1,12}:[ \t]+)?)(?P<asked>[^.!?;:\n]{2,60})"
     r"(?P<mark>\?[ \t]*\n?[ \t>]*(?:@?\w{1,12}:[ \t]+)?)"
     r"(?:(?:a|answer)[:.] )?(?=(?P<yes>(?:yes|yeah|yep|yup|sure|of course|done|we do|correct)\b)"
-    r"|(?P<no>(?:no|nope|nah|not|none)\b)"
+    r"|(?P<no>(?:no|nope|nah|not|none|we (?:don'?t|do not|haven'?t)|never)\b)"
     r"|[\w.~\"'](?![^.!\n]*\?))"
 )
 MODAL = re.compile(r"\W*(?:should|could|can|would|will|shall|may|might|what|how|why|which|who|when|where)\b")
