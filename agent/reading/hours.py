@@ -51,6 +51,52 @@ SHARED_OUT = re.compile(
     r"\d (?:of (?:those|these|them|which)"
     r"|(?:are |is |go(?:es)? )?(?:for|to|into) (?:the )?(?:sampl|train|fine|eval))"
 )
+SHARE_FOR = re.compile(
+    r"\b(?:half|thirds?|quarters?|fifths?|tenths?|%|percent|most|part|some|rest) of (?:which|it|them|that|those|this)\b"
+    r"(?: (?:is|are|goes|go|will|be|reserved|set aside|meant|for|to|into|the))* "
+)
+NOT_HOURS = re.compile(
+    r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
+    r"|gpus?\b(?![ -]?[hdw])"
+    r"|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))"
+    rf"|\s?{GPU_NAME}(?![ -]?[hdw])"
+)
+HOURS = {"h": 1, "d": 24, "w": 168}
+
+
+def gpu_hours(scan: Scan) -> Iterator[Found]:
+    """gpu_hours.<stage> over all GPUs: stated as GPU-hours, or GPUs times time."""
+    units = list(GPU_HOURS.finditer(scan.text))
+    for low, high in dict.fromkeys(scan.moods.sentence(unit.start()) for unit in units):
+        if not scan.text[low:high].strip().endswith(":"):
+            inside = [unit for unit in units if low <= unit.start() < high]
+            yield from _stated_hours(scan, low, high, inside)
+            if SHARED_OUT.search(scan.text, high, _end_of_next(scan, high)):
+                yield from _stated_hours(scan, high, _end_of_next(scan, high), inside)
+    yield from _multiplied_hours(scan)
+
+
+def _end_of_next(scan: Scan, at: int) -> int:
+    """Where the sentence after a place ends; the place itself where it holds a unit of its own."""
+    end = scan.moods.sentence(at)[1] if at < len(scan.text) else at
+    return at if GPU_HOURS.search(scan.text, at, end) else end
+
+
+def _stated_hours(scan: Scan, low: int, high: int, units: list[re.Match[str]]) -> Iterator[Found]:
+    numbers = [n for n in scan.numbers if low <= n.start < high and scan.free(n) and _is_hours(scan, n)]
+    shares = {m.end() for m in SHARE_FOR.finditer(scan.text, low, high)}
+    stages = sorted(
+        (m.start(), m.end(), name)
+        for name, cue in STAGES.items()
+        for m in cue.finditer(scan.text, low, high)
+        if m.start() not in shares
+    )
+    for number, stage in zip(numbers, _stages_of(scan, numbers, stages, units), strict=True):
+        if stage is not None:
+            start, end, name = stage
+            value, at = plain(number.value * _factor(number, units)), (number.start, number.end)
+            span = (min(number.start, start), max(number.end, end))
+            yield Found(name, value, "gpu_hours", *span, at, "range" if number.ranged else "")
 
 
 def _factor(number: Number, units: list[re.Match[str]]) -> int:
