@@ -41,7 +41,7 @@ def check(template: str, entries: Iterable[GuardEntry | Evidence], user_msg: str
     cited = figures.mask_references(text, ledger)
     figures.mask_policy(text, ledger)
     page.refuse_characters(text, ledger.words)
-    page.mask_names(text)
+    page.mask_names(text, ledger.by_ref)
     page.refuse_markup(text)
     prose.refuse_acrostics(text)
     known = prose.known_words(text, ledger)

@@ -8,7 +8,7 @@ keeps the length, so every offset is one of the template. Characters are an allo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from tools.guard.words import LEXICON, RESULTS, kind
 from tools.records import Record
@@ -130,12 +130,13 @@ def refuse_characters(page: Page, licensed: frozenset[str]) -> None:
     page.mask_all(SUSPECT, NAME)
 
 
-def mask_names(page: Page) -> None:
-    """Digits that belong to a name: k, a version, a section, a rule, a model, a file, a numbered list."""
+def mask_names(page: Page, entries: Container[str] = ()) -> None:
+    """Digits that belong to a name: k, a version, a section, a rule, a model, a file, an entry, a numbered list."""
     _mask_list_markers(page)
     page.mask_all(MEASURE, METRIC)
     for pattern in NAMES:
         page.mask_all(pattern, NAME, _innocent)
+    page.mask_all(ENTRY, NAME, lambda match: match[0] in entries)
     known = frozenset(re.findall(r"[\w./-]+\w", page.user_msg))
     page.mask_all(USER_NAME, NAME, lambda match: match[0] in known and _innocent(match))
 
@@ -222,23 +223,23 @@ MEASURE = re.compile(
 NAMES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?<![\w./-])[\w./-]{{1,120}}\.{ENDING}\b(?!\.\w)",
+        rf"(?<![\w./-])(?![\w/-]*\d[\w/-]*\d)(?=[\w/-]*[A-Za-z]{{2}})[\w./-]{{1,120}}\.{ENDING}\b(?!\.\w)",
         r"(?<![\w.])9[05] ?(?:%|percent|per cent)(?=[ -](?:CIs?|confidence|credible|intervals?|bands?|bootstrap)\b)",
         rf"(?<![\w-])(?:[A-Za-z][\w-]{{1,30}}/)?(?i:{FAMILY})(?:[ -]?v?\d(?:\.\d{{1,2}})?)?"
         rf"(?:-{PART}| \d{{1,3}}(?:\.\d)?[BMb]\b){{0,8}}(?![\w-]){END}",
         rf"(?<![\w-])(?i:{SOFTWARE})\+?[ -]?v?(?:[0-2]?\d(?:\.\d{{1,3}}){{1,3}}|2[0-4]|1?\d)\+?{END}",
         rf"(?<![\w-])(?i:{TECHNICAL})(?![\w-]){END}",
         rf"(?<![\w-]){RULE}-?\d{{1,2}}{END}",
-        rf"(?<![\w-])E\d{{1,5}}{END}",
         rf"(?<![\w-])(?i:{STRUCTURE})[ -]#?(?:\d\.)?(?:1?\d|20)(?:\.\d{{1,2}}){{0,2}}"
         rf"(?:(?:, | and | or | to )(?:1?\d|20))?{END}",
         rf"§ ?\d{{1,2}}(?:\.\d{{1,2}}){{0,2}}{END}",
         r"(?<![\w-])(?:[A-Z][\w+-]{1,30}|version|release) v\d{1,2}(?:\.\d{1,3}){0,2}(?![\w%])",
-        r"(?<![\w-])(?i:arxiv)[: ]{1,2}\d{4}\.\d{4,5}(?:v\d)?(?![\w%])",
+        r"(?<![\w-])(?i:arxiv)[: ]{1,2}(?:0[7-9]|[12]\d)(?:0[1-9]|1[0-2])\.\d{4,5}(?:v\d)?(?![\w%])",
         r"(?<=et al)\.?,? \(?(?:19|20)\d\d\)?(?![\w%])",
         r"(?<=sha256)[:= `]{1,3}[0-9a-f]{64}\b",
         r"\b(?:e\.g|i\.e|et al|etc|vs|cf|approx)\.(?=[\s,)])",
     )
 )
+ENTRY = re.compile(rf"(?<![\w-])E\d{{1,5}}{END}")
 USER_NAME = re.compile(r"(?<![\w./-])[A-Za-z]{2}(?=[\w.-]{0,80}[\d_.-])[\w.-]{0,80}\w(?![\w%])")
 LIST_MARKER = re.compile(r"^[ \t]{0,8}(?:[-*] )?\(?(\d{1,2})[.)](?=\s)|\((\d)\)(?=\s)", re.M)

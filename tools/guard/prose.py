@@ -31,7 +31,7 @@ AUXILIARY, EXEMPT, IS = (LEXICON[x] for x in ("auxiliary", "exempt", "is"))
 STRUCTURAL, PARAMETER, MANY, AMOUNTS = (LEXICON[x] for x in ("structural", "parameter", "many", "amounts"))
 COUNTS, ORDINALS, GREETING, STRONG = (LEXICON[x] for x in ("counts", "ordinals", "greeting", "strong"))
 COUNTED, PASSING, NOTIONS, PLACING = (LEXICON[x] for x in ("counted", "passing", "notions", "placing"))
-POLITE, DEED, HARM = (LEXICON[x] for x in ("polite", "deed", "harm"))
+POLITE, DEED, HARM, LINKING = (LEXICON[x] for x in ("polite", "deed", "harm", "linking"))
 
 TOKEN = re.compile(rf"{REF}+|{METRIC}+|[{QUOTE}{NAME}]+|[^\W\d_]+(?:['’_/-][^\W\d_]+)*|[^\s\w]")
 CLAUSE_END = frozenset(",;:—–()|") | {"but", "so", "because", "since", "yet", "although", "though"}
@@ -154,6 +154,8 @@ def refuse_unsupported(span: Span, figures: Sequence[Figure], following: str, kn
     for at, word in enumerate(sentence.words):
         if why := _objection(sentence, at, directions):
             span.refuse(word.start, word.end, why)
+    for word in _laundered(sentence, span):
+        span.refuse(word.start, word.end, "a name that stands for a figure")
     if why := _as_a_whole(sentence):
         span.refuse(0, len(span.text), why)
 
@@ -364,6 +366,22 @@ def _as_a_whole(sentence: Sentence) -> str:
         if (first, second) == ("number", "of") and kind(third) in ("plain", "measure", "soft") and not sentence.asks:
             return "a riddle about a number"
     return ""
+
+
+def _laundered(sentence: Sentence, span: Span) -> Iterator[Word]:
+    """Names with digits where a figure would stand: the rate is section 6, in percent round 2."""
+    in_percent = {"percent", "percentage", "pp"} & set(sentence.texts)
+    for at, word in enumerate(sentence.words):
+        name = span.page.template[span.start + word.start : span.start + word.end]
+        is_name = word.text[0] == NAME or (word.text[0] == METRIC and name.startswith("k"))
+        if not is_name or not re.search(r"\d(?!%)", name):
+            continue
+        before = at - 1
+        while before >= 0 and sentence.texts[before] in IS | LINKING:
+            before -= 1
+        linked = before < at - 1 and before >= 0 and sentence.words[before].kind == "result"
+        if linked or (in_percent and sentence.after(at) not in ("ci", "cis", "confidence", "intervals", "interval")):
+            yield word
 
 
 # clauses that assert nothing
