@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter
 import prompts
 from tools.deliver import deliverables, trials
 from tools.deliver.dossier import Dossier
+from tools.jobs import JobState
 from tools.records import Evidence, Missing, Pattern, Record
 
 
@@ -51,6 +52,23 @@ class Tried(Record):
     """What tuning did, as far as it was measured."""
 
     act: Literal["tried"] = "tried"
+
+
+class Estimated(Record):
+    """What a planned run would take, before it is approved; no hours where no throughput was ever measured."""
+
+    act: Literal["estimated"] = "estimated"
+    evidence: tuple[str, ...]
+    throughput_known: bool
+
+
+class Ran(Record):
+    """Where a run stands; `said` is the end of what it printed, where it failed."""
+
+    act: Literal["ran"] = "ran"
+    job: str
+    state: JobState
+    said: str = ""
 
 
 class Decide(Record):
@@ -148,6 +166,8 @@ Act = Annotated[
     | Clash
     | Report
     | Tried
+    | Estimated
+    | Ran
     | Decide
     | Ask
     | Refuse
@@ -209,6 +229,20 @@ def _report(act: Report, dossier: Dossier) -> Card:
 
 def _tried(act: Tried, dossier: Dossier) -> Card:
     return Card(word="TRIED", template=trials.section(dossier.tuned))
+
+
+def _estimated(act: Estimated, dossier: Dossier) -> Card:
+    entries = [entry for ref in act.evidence if (entry := dossier.ledger.get(ref))]
+    rows = [
+        f"- {entry.name.removeprefix('estimate.').replace('_', ' ')}: {{{{{entry.id}|value}}}}" for entry in entries
+    ]
+    unknown = "" if act.throughput_known else f"\n\n{prompts.load('no_throughput')}"
+    return Card(word="ESTIMATE", template=f"{prompts.load('estimated')}\n\n" + "\n".join(rows) + unknown)
+
+
+def _ran(act: Ran, dossier: Dossier) -> Card:
+    said = f"\n\n{literal(act.said)}" if act.said else ""
+    return Card(word="JOB", template=f"`{literal(act.job)}`: {prompts.load(f'job/{act.state}')}{said}")
 
 
 def _decide(act: Decide, dossier: Dossier) -> Card:
@@ -293,6 +327,8 @@ WRITERS: dict[str, Callable[[Any, Dossier], Card]] = {
     "clash": _clash,
     "report": _report,
     "tried": _tried,
+    "estimated": _estimated,
+    "ran": _ran,
     "decide": _decide,
     "ask": _ask,
     "refuse": _refuse,

@@ -18,7 +18,23 @@ from agent.acts import Act
 from tools.records import Record
 
 Request = Literal[
-    "attach", "passk", "verdict", "plan", "deliver", "export", "explain", "why", "status", "help", "cancel", "chat"
+    "attach",
+    "passk",
+    "run",
+    "approve",
+    "jobs",
+    "stop",
+    "resume",
+    "verdict",
+    "plan",
+    "deliver",
+    "export",
+    "explain",
+    "why",
+    "status",
+    "help",
+    "cancel",
+    "chat",
 ]
 Role = Literal["results", "pool", "tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
 # readings wait in the checkpoint, which holds short strings and 64-bit integers
@@ -100,6 +116,9 @@ def _allowed(command: Command, message: str, rules: Sequence[Command]) -> bool:
     match command.request:
         case "attach" | "why":
             return _named(command.argument, message)
+        case "run" | "approve" | "stop" | "resume":
+            # what spends or stops is asked for in so many words, never read into them
+            return command in rules
         case "export":
             asked = any(rule.request == "export" for rule in rules)
             return asked and (not command.argument or _named(command.argument, message))

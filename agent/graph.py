@@ -15,7 +15,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from agent import nodes
-from agent.nodes import GATED, Desk
+from agent.nodes import GATED, TOOLS, Desk
 from agent.state import State
 
 Step = Callable[[Desk, State], Awaitable[Any]]
@@ -64,7 +64,7 @@ def after_route(state: State) -> str:
     command = state["commands"][0]
     if command["request"] in GATED:
         return "draft" if command.get("cleared") else "gate"
-    return "run_tool" if command["request"] in ("attach", "passk", "verdict") else "answer"
+    return "run_tool" if command["request"] in TOOLS else "answer"
 
 
 def after_check(state: State) -> str:

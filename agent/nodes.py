@@ -6,13 +6,14 @@ Each takes the desk (what the session works with) and the state. If a step compu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from langgraph.types import interrupt
 
 import prompts
-from agent import events, intake, offline, screen, toolbox
+from agent import events, intake, offline, runs, screen, toolbox
 from agent.acts import (
     ACT,
     Act,
@@ -91,12 +92,13 @@ async def screen_message(desk: Desk, state: State) -> dict[str, Any]:
 
 
 async def take_facts(desk: Desk, state: State) -> dict[str, Any]:
-    """Record what the message states as fact."""
-    message = desk.log.message(state["turn"])
+    """Take in what a run found meanwhile, and what the message states as fact."""
+    message, turn = desk.log.message(state["turn"]), state["turn"]
+    found = await asyncio.to_thread(runs.harvest, desk.case, turn)
     if message.startswith("/"):
-        return {}
+        return _told(state, found)
     proposals = tuple(Proposal.model_validate(p) for p in state["proposals"])
-    return _told(state, toolbox.record(desk.case, message, state["turn"], proposals))
+    return _told(state, [*found, *toolbox.record(desk.case, message, turn, proposals)])
 
 
 async def route(desk: Desk, state: State) -> dict[str, Any]:
@@ -122,13 +124,28 @@ def _asking(state: State) -> list[Act]:
 async def run_tool(desk: Desk, state: State) -> dict[str, Any]:
     """Call the tool that the command names."""
     command, rest = _next(state)
-    if command.request == "attach":
-        acts = await asyncio.to_thread(toolbox.attach, desk.case, command.argument, command.role, state["turn"])
-    elif command.request == "passk":
-        acts = [Report()] if desk.case.dossier.table else [Tell(text="no_table")]
-    else:
-        acts = [Ask(wanted="verdict")] if desk.case.dossier.missing else toolbox.decide(desk.case)
+    acts = await asyncio.to_thread(TOOLS[command.request], desk.case, command, state["turn"])
     return _told(state, acts) | {"commands": rest}
+
+
+def _table(case: Casefile, command: Command, turn: int) -> list[Act]:
+    return [Report()] if case.dossier.table else [Tell(text="no_table")]
+
+
+def _verdict(case: Casefile, command: Command, turn: int) -> list[Act]:
+    return [Ask(wanted="verdict")] if case.dossier.missing else toolbox.decide(case)
+
+
+TOOLS: dict[str, Callable[[Casefile, Command, int], list[Act]]] = {
+    "attach": lambda case, command, turn: toolbox.attach(case, command.argument, command.role, turn),
+    "passk": _table,
+    "verdict": _verdict,
+    "run": lambda case, command, turn: runs.plan(case, command.argument, turn),
+    "approve": lambda case, command, turn: runs.approve(case, turn),
+    "jobs": lambda case, command, turn: runs.control(case, "jobs", turn),
+    "stop": lambda case, command, turn: runs.control(case, "stop", turn),
+    "resume": lambda case, command, turn: runs.control(case, "resume", turn),
+}
 
 
 async def gate(desk: Desk, state: State) -> dict[str, Any]:

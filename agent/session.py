@@ -26,6 +26,7 @@ from tools.judge.policy import Policy
 
 if TYPE_CHECKING:
     from agent.graph import Step
+    from agent.nodes import Desk
 
 DATABASE = "session.sqlite"
 # a turn visits a node a few times per command; a pasted page of commands stays far below this
@@ -35,8 +36,8 @@ MAX_STEPS = 500
 class Session:
     """One open conversation. Build with `Session.open`."""
 
-    def __init__(self, folder: Path, log: EventLog, graph: Any) -> None:
-        self.folder, self.log = folder, log
+    def __init__(self, folder: Path, desk: Desk, graph: Any) -> None:
+        self.folder, self.log, self._desk = folder, desk.log, desk
         self._graph, self._lock = graph, asyncio.Lock()
         self._config = {"configurable": {"thread_id": folder.name}, "recursion_limit": MAX_STEPS}
 
@@ -44,6 +45,13 @@ class Session:
     def id(self) -> str:
         """The session's name: its folder's."""
         return self.folder.name
+
+    @property
+    def run(self) -> str:
+        """A line on the run of this session: RUNNING with its progress, or how it ended; empty where there is none."""
+        from agent.runs import progress
+
+        return progress(self._desk.case)
 
     @classmethod
     @asynccontextmanager
@@ -60,7 +68,7 @@ class Session:
             stack.enter_context(_storing())
             desk = Desk(Casefile(folder, policy), EventLog(folder / "events.jsonl"), driver)
             saver = await stack.enter_async_context(_saver(folder / DATABASE))
-            session = cls(folder, desk.log, build(desk, saver, steps or STEPS))
+            session = cls(folder, desk, build(desk, saver, steps or STEPS))
             await session._recover()
             yield session
 

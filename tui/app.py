@@ -104,6 +104,8 @@ class StrategistApp(App[Path | None]):
         super().__init__()
         self._folder, self._voice, self._policy = folder, driver, policy
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._session: Session | None = None
+        self._run = ""
         self.seen = View()
 
     @property
@@ -121,6 +123,7 @@ class StrategistApp(App[Path | None]):
     def on_mount(self) -> None:
         self.sub_title = self._folder.name
         self.query_one(Composer).focus()
+        self.set_interval(1.0, self._watch_run)
         self._converse()
 
     @work(exclusive=True)
@@ -128,6 +131,7 @@ class StrategistApp(App[Path | None]):
         """Hold the session open and answer one message after another."""
         try:
             async with Session.open(self._folder, self._voice, self._policy) as session:
+                self._session = session
                 for event in session.log.events:
                     self.seen = reduce(self.seen, event)
                 await self._draw_all()
@@ -170,7 +174,15 @@ class StrategistApp(App[Path | None]):
             await old.remove()
 
     def _draw_panel(self) -> None:
-        self.query_one("#panel", Static).update("\n".join(panel_lines(self.seen.panel)))
+        self.query_one("#panel", Static).update("\n".join(panel_lines(self.seen.panel, self._run)))
+
+    def _watch_run(self) -> None:
+        """Show how far a run is; when it has ended, ask what came of it."""
+        before, self._run = self._run, self._session.run if self._session else ""
+        if self._run != before:
+            self._draw_panel()
+            if before.startswith("RUNNING") and not self._run.startswith("RUNNING"):
+                self._waiting.put_nowait("/jobs")
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:

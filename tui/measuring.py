@@ -53,6 +53,7 @@ def sample(arguments: Arguments) -> int:
 def _given(arguments: Arguments) -> tuple[Problem, ...]:
     """The problems of a run: those it began with, else the file that is named, which it then keeps a copy of."""
     from tools.measure import problems
+    from tools.measure.pools import located
     from tools.records import Problem
     from tools.runs import Rows
     from tools.store import read_source
@@ -64,20 +65,11 @@ def _given(arguments: Arguments) -> tuple[Problem, ...]:
         raise InvalidInput(
             "no problems are named", "--problems FILE", "or --problems embedded", where=str(arguments.run)
         )
-    data, source = read_source(embedded(arguments.problems))
+    data, source = read_source(located(arguments.problems))
     found = problems.read(data, source.name, arguments.format)
     if not kept.path.exists():
         kept.append(found)
     return found
-
-
-def embedded(path: Path) -> Path:
-    """`embedded` and `embedded-pool` name the sets that come with the product."""
-    from importlib.resources import files
-
-    names = {"embedded": "evaluation.jsonl", "embedded-pool": "pool.jsonl"}
-    name = names.get(str(path))
-    return path if name is None else Path(str(files("tools.measure.embedded") / name))
 
 
 @contextmanager
@@ -154,11 +146,11 @@ def contamination(arguments: Arguments) -> int:
     from tools.measure import contamination as overlap
     from tools.measure import pools
 
-    evaluation = _evaluation(embedded(arguments.eval))
+    evaluation = _evaluation(pools.located(arguments.eval))
     if arguments.pool is None:
         found = overlap.within(evaluation)
     else:
-        found = overlap.check(evaluation, pools.prompts(embedded(arguments.pool)))
+        found = overlap.check(evaluation, pools.prompts(pools.located(arguments.pool)))
     _say(arguments, found.model_dump(mode="json"), "\n".join(_overlap_lines(found)))
     return 1 if found.blocked else 0
 
@@ -196,7 +188,7 @@ def custody(arguments: Arguments) -> int:
 
     held = Custody(arguments.folder)
     if arguments.register is not None:
-        held.register(pools.prompts(embedded(arguments.register)))
+        held.register(pools.prompts(pools.located(arguments.register)))
     if arguments.issue is not None:
         ids = arguments.ids.read_text().split() if arguments.ids else None
         held.issue(arguments.issue, arguments.purpose, size=arguments.size, ids=ids, seed=arguments.seed)

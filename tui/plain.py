@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
 from agent.events import Event
@@ -22,6 +23,21 @@ async def converse(session: Session, script: Path | None, *, events: bool) -> No
         show(event)
     async for line in _messages(session, script, quiet=events):
         async for event in session.send(line):
+            show(event)
+        if not sys.stdin.isatty() or script:
+            await _until_the_run_ends(session, show)
+
+
+async def _until_the_run_ends(session: Session, show: Callable[[Event], None]) -> None:
+    """A script says its next line when the run that it started is over; a person is not kept waiting."""
+    waited = False
+    while session.run.startswith("RUNNING"):
+        waited = True
+        print(f"\r{session.run}", end="", file=sys.stderr, flush=True)
+        await asyncio.sleep(1)
+    if waited:
+        print(file=sys.stderr)
+        async for event in session.send("/jobs"):
             show(event)
 
 

@@ -45,9 +45,9 @@ def _turn(view: View, number: int) -> Turn:
     return last if last is not None and last.number == number else Turn(number)
 
 
-def panel_lines(panel: dict[str, Any]) -> list[str]:
-    """The side panel as lines: phase, checklist by group, evidence. Each state leads with a word."""
-    lines = [f"PHASE  {panel.get('phase', 'intake')}", ""]
+def panel_lines(panel: dict[str, Any], run: str = "") -> list[str]:
+    """The side panel as lines: phase, run, checklist by group, evidence. Each state leads with a word."""
+    lines = [f"PHASE  {panel.get('phase', 'intake')}", *([f"RUN  {run}"] if run else []), ""]
     for row in panel.get("checklist", ()):
         lines.append(f"{'IN  ' if row['done'] else 'OPEN'} {row['group']} {row['title']}")
         lines += [f"     {name}" for name in row["missing"]]

@@ -14,7 +14,7 @@ from tools.judge.policy import Policy
 from tools.records import Fraction, Pattern, Record
 from tools.store import digest
 
-SAFETY = "safety_refusal"
+SAFETY = ("over_refusal", "unsafe_compliance")
 
 
 class ProblemSet(Record):
@@ -120,7 +120,9 @@ def skip_battery(facts: PlanFacts, policy: Policy) -> str | None:
 @rule("skip_safety_probe")
 def skip_safety_probe(facts: PlanFacts, policy: Policy) -> str | None:
     """No probe for refusals and unsafe compliance."""
-    return None if SAFETY in facts.probes else f"the battery lacks {SAFETY}; benign tuning on code moves refusals too"
+    lacking = [name for name in SAFETY if name not in facts.probes]
+    lacks = f"the battery lacks {' and '.join(lacking)}; benign tuning on code moves refusals too"
+    return lacks if lacking else None
 
 
 @rule("blurred_filtering")

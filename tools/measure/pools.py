@@ -18,6 +18,13 @@ IDS = ("id", "task_id", "prompt_id", "question_id", "problem_id")
 PROMPTS = ("prompt", "text", "question", "instruction", "question_content", "complete_prompt", "instruct_prompt")
 
 
+def located(name: Path | str) -> Path:
+    """The file of that name; `embedded` and `embedded-pool` are the sets that come with the product."""
+    ours = {"embedded": "evaluation.jsonl", "embedded-pool": "pool.jsonl"}
+    file = ours.get(str(name))
+    return Path(name).expanduser() if file is None else Path(__file__).parent / "embedded" / file
+
+
 def prompts(path: Path) -> Iterator[tuple[str, str]]:
     """Ids and texts in the order of the file. Raises InvalidInput with the line that cannot be used."""
     try:

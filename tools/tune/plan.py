@@ -14,9 +14,10 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from tools.errors import AntiPattern, InvalidInput
 from tools.judge import antipatterns
-from tools.judge.antipatterns import SAFETY, PlanFacts, ProblemSet
+from tools.judge.antipatterns import PlanFacts, ProblemSet
 from tools.judge.gates import GateResult, RoundOne, round_two
 from tools.judge.policy import LITERATURE, Policy
+from tools.measure.probes import DIVERSITY, PROBES
 from tools.records import KS, Count, Fraction, GpuHours, Positive, Quantity, Record, Unit, Verdict, Workload
 
 PresetName = Literal["brief-minimal", "paper", "own"]
@@ -442,16 +443,12 @@ CONTROLS = (
 
 
 def _battery(policy: Policy) -> Battery:
-    shares = {
-        "self_bleu": policy.self_bleu_rise,
-        "length_median": policy.length_drift,
-        "style": policy.style_drift,
-        SAFETY: policy.safety_drift,
-        "off_format": policy.off_format_drop,
-    }
     n = policy.probe_prompts
-    probes = [Probe(name=name, tolerance=share, unit="fraction", prompts=n) for name, share in shares.items()]
-    diversity = Probe(name="diversity_at_k", tolerance=policy.diversity_fall, unit="pp", prompts=policy.heldout_min)
+    probes = [
+        Probe(name=name, tolerance=getattr(policy, probe.tolerance), unit="fraction", prompts=n)
+        for name, probe in PROBES.items()
+    ]
+    diversity = Probe(name=DIVERSITY, tolerance=policy.diversity_fall, unit="pp", prompts=policy.heldout_min)
     return Battery(probes=(*probes, diversity))
 
 
