@@ -139,6 +139,7 @@ def theirs(folder: Path, model: Path, count: int, sampler: str) -> list[dict[str
         weight_decay=0.0,
         num_train_epochs=1,
         max_length=None,
+        completion_only_loss=True,
         gradient_checkpointing=False,
         bf16=False,
         use_cpu=True,
@@ -151,9 +152,12 @@ def theirs(folder: Path, model: Path, count: int, sampler: str) -> list[dict[str
     )
     trainer = SFTTrainer(learner, settings, train_dataset=data, processing_class=tokenizer, callbacks=[Clock()])
     trainer.train()
-    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    tokens = sum(len(line.ids) for line in lines) / len(log)
-    return [{**row, "loss": loss, "tokens": tokens} for row, loss in zip(log, losses, strict=True)]
+    told = [row for row in trainer.state.log_history if "loss" in row]
+    so_far = [0, *(row["num_tokens"] for row in told)]
+    return [
+        {**row, "loss": said["loss"], "tokens": after - before}
+        for row, said, before, after in zip(log, told, so_far, so_far[1:], strict=False)
+    ]
 
 
 def measured(who: str, model: Path, count: int) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from tiny_model import TEMPLATE, tiny_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tools.errors import AntiPattern, InvalidInput, TrainingFailed
+from tools.measure import sampling
+from tools.measure.engines.transformers_local import TransformersLocal
 from tools.records import Decoding, Sample
 from tools.runs import Run
 from tools.store import digest
@@ -112,11 +114,31 @@ def test_another_template_or_base_than_was_sampled_is_refused(
         training.train(ready(tmp_path, base, plan(), **origin), plan(), SEALED, base)
 
 
-def test_a_prompt_seen_as_the_server_showed_it_proves_the_template(base: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    seen = ("Hello", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
-    origin = rows.Origin(base_sha256=None, decoding=Decoding(temperature=1, max_tokens=9), rendered=seen)
-    batches.check_template(tokenizer, origin)
+SEEN = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    ("rendered", "template"), [(("Hello", SEEN), TEMPLATE), (("Hello", "Hello"), None)], ids=["in a template", "bare"]
+)
+def test_prompts_are_shown_in_training_as_the_engine_showed_them(
+    base: Path, rendered: tuple[str, str], template: str | None
+) -> None:
+    origin = rows.Origin(base_sha256=None, decoding=Decoding(temperature=1, max_tokens=9), rendered=rendered)
+    tokenizer = batches.as_sampled(AutoTokenizer.from_pretrained(base), origin)
+    assert (tokenizer.chat_template, batches.rendered(tokenizer, "Hello")) == (template, rendered[1])
+
+
+def test_samples_of_the_local_engine_are_known_as_those_of_their_model(tmp_path: Path, base: Path) -> None:
+    prompts = {"a": "Write f.", "b": "Write g."}
+    engine = TransformersLocal(base, rows=8)
+    sampling.sample(tmp_path, prompts, engine, Decoding(temperature=1, max_tokens=8), 4)
+    drawn, origin = rows.gather(Run(tmp_path), prompts)
+    assert [(d.sample.id, d.prompt) for d in drawn].count(("b", "Write g.")) == 4
+    assert origin.plain
+    assert weights.same_base(base, origin.base_sha256) == origin.base_sha256
+    assert batches.as_sampled(AutoTokenizer.from_pretrained(base), origin).chat_template == TEMPLATE
+    with pytest.raises(InvalidInput, match="other prompts"):
+        rows.gather(Run(tmp_path), {"a": "Write f.", "b": "Write h."})
 
 
 def test_a_batch_that_memory_cannot_hold_is_refused_before_the_weights_are_read(
@@ -337,78 +359,87 @@ def test_adapter_and_merged_model_agree_on_greedy_answers(tmp_path: Path, base: 
 
 
 WORKER = """
-import os, signal, sys
+import json, os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from test_gates import SEALED
 from test_training import plan
-from tools.runs import Rows, Run
-from tools.tune import training
+from tools.runs import Run
+from tools.tune import training, weights
 import torch.distributed.checkpoint as dcp
 
-moment, count = {moment!r}, 0
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-def counted(true, last, when):
+MOMENTS = {{
+    "between checkpoints": (training._Fit, "_step", 5, "after"),
+    "inside a checkpoint": (dcp, "save", 2, "after"),
+    "before the weights are written": (weights, "export", 1, "before"),
+    "before the end is noted": (weights, "export", 1, "after"),
+}}
+
+def mortal(owner, name, last, when):
+    true, count = getattr(owner, name), 0
     def call(*args, **named):
-        global count
+        nonlocal count
         count += 1
-        if when == "before" and count == last:
-            die()
+        if count == last and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
         found = true(*args, **named)
-        if when == "after" and count == last:
-            die()
+        if count == last:
+            os.kill(os.getpid(), signal.SIGKILL)
         return found
-    return call
-if moment == "between checkpoints":
-    training._Fit._step = counted(training._Fit._step, 5, "after")
-elif moment == "inside a checkpoint":
-    dcp.save = counted(dcp.save, 2, "after")
-elif moment == "before the weights are written":
-    training.weights.export = counted(training.weights.export, 1, "before")
-elif moment == "before the end is noted":
-    training.weights.export = counted(training.weights.export, 1, "after")
-planned = plan(**{settings!r})
-print(training.train(Run(Path({run!r})), planned, SEALED, Path({base!r})).model_dump_json())
+    setattr(owner, name, call)
+
+def train(run, moment):
+    if moment:
+        mortal(*MOMENTS[moment])
+    training.train(Run(Path(run)), plan(**{settings!r}), SEALED, Path({base!r}))
+
+def apart(run, moment):
+    if not (child := os.fork()):
+        train(run, moment)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+jobs = {jobs!r}
+print(json.dumps([apart(*job) for job in jobs]) if len(jobs) > 1 else train(*jobs[0]))
 """
+Jobs = list[tuple[Path, str]]
 
 
-def worker(run: Run, base: Path, settings: dict[str, Any], moment: str = "", processes: int = 1) -> Any:
-    """Train in a process of its own, which may kill itself at some moment."""
-    tests = str(Path(__file__).parent)
-    code = WORKER.format(tests=tests, moment=moment, settings=settings, run=str(run.folder), base=str(base))
-    script = run.folder.parent / "worker.py"
-    script.write_text(code)
+def workers(script: Path, base: Path, settings: dict[str, Any], jobs: Jobs, processes: int = 1) -> Any:
+    """Train one job after another, each in a process of its own, which may kill itself at some moment."""
+    tests, listed = str(Path(__file__).parent), [(str(folder), moment) for folder, moment in jobs]
+    script.write_text(WORKER.format(tests=tests, settings=settings, base=str(base), jobs=listed))
     alone, many = [sys.executable], [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(tests).parent)}
     call = [*(alone if processes == 1 else many), str(script)]
-    return subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def losses(run: Run) -> list[float]:
     return [row["loss"] for row in training.curve(Run(run.folder / training.FOLDER))]
 
 
+MOMENTS = ("between checkpoints", "inside a checkpoint", "before the weights are written", "before the end is noted")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {**FULL, "gradient_accumulation_steps": 2}], ids=["lora", "full"])
+@pytest.mark.parametrize(
+    "settings", [{}, {**FULL, "gradient_accumulation_steps": 2, "num_train_epochs": 2}], ids=["lora", "full"]
+)
 def test_killed_at_any_moment_it_ends_with_the_same_weights_bit_for_bit(
     tmp_path: Path, base: Path, settings: dict[str, Any]
 ) -> None:
-    undisturbed = ready(tmp_path / "a" / "run", base, plan(**settings))
-    assert worker(undisturbed, base, settings).returncode == 0
-    for moment in (
-        "between checkpoints",
-        "inside a checkpoint",
-        "before the weights are written",
-        "before the end is noted",
-    ):
-        run = ready(tmp_path / moment / "run", base, plan(**settings))
-        killed = worker(run, base, settings, moment)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        resumed = worker(run, base, settings)
-        assert resumed.returncode == 0, resumed.stderr
+    undisturbed, *disturbed = (ready(tmp_path / name, base, plan(**settings)) for name in ("none", *MOMENTS))
+    jobs = [(undisturbed.folder, "")]
+    for run, moment in zip(disturbed, MOMENTS, strict=True):
+        jobs += [(run.folder, moment), (run.folder, "")]
+    ended = workers(tmp_path / "worker.py", base, settings, jobs)
+    assert json.loads(ended) == [0, *[-signal.SIGKILL, 0] * len(MOMENTS)]
+    for run in disturbed:
         assert weight_bytes(run) == weight_bytes(undisturbed)
         assert losses(run) == losses(undisturbed)
 
@@ -418,12 +449,11 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights_bit_for_bit(
 def test_two_processes_sharding_the_model_learn_what_one_learns(
     tmp_path: Path, base: Path, settings: dict[str, Any]
 ) -> None:
-    single = {**settings, "per_device_train_batch_size": 4}
-    double = {**settings, "per_device_train_batch_size": 2}
-    alone, together = (ready(tmp_path / str(i) / "run", base, plan(**s)) for i, s in enumerate((single, double)))
-    assert worker(alone, base, single).returncode == 0
-    shared = worker(together, base, double, processes=2)
-    assert shared.returncode == 0, shared.stderr
+    single, double = ({**settings, "per_device_train_batch_size": size} for size in (4, 2))
+    alone, together = (ready(tmp_path / str(i), base, plan(**s)) for i, s in enumerate((single, double)))
+    training.train(alone, plan(**single), SEALED, base)
+    workers(tmp_path / "worker.py", base, double, [(together.folder, "")], processes=2)
     assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
-    first, second = (json.loads((run.folder / "training/trained.json").read_text()) for run in (alone, together))
-    assert first["steps"] == second["steps"] == 10
+    assert len(losses(alone)) == 10
+    names = {file.name for file in output(alone).iterdir()}
+    assert {file.name for file in output(together).iterdir()} == names

@@ -7,6 +7,7 @@ not say it there. Batches hold rows of like length, in an order that follows fro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,21 +64,23 @@ def end_token(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id)
 
 
-def check_template(tokenizer: Any, origin: Origin) -> None:
-    """Raise InvalidInput unless training shows prompts as they were shown when the answers were drawn."""
-    mine = digest(tokenizer.chat_template or "")
-    if origin.chat_template_sha256 == mine or (origin.chat_template_sha256 is None and _shown_alike(tokenizer, origin)):
-        return
-    seen = f"the samples were drawn under chat template {(origin.chat_template_sha256 or 'unknown')[:12]}"
-    do = "train with the tokeniser that was sampled with, or sample anew"
-    raise InvalidInput(seen, f"the tokeniser's, {mine[:12]}", do, where="chat template")
+def as_sampled(tokenizer: Any, origin: Origin) -> Any:
+    """The tokeniser, set to show prompts as they were shown when the answers were drawn.
 
-
-def _shown_alike(tokenizer: Any, origin: Origin) -> bool:
-    if origin.rendered is None:
-        return False
-    prompt, shown = origin.rendered
-    return rendered(tokenizer, prompt) == shown
+    Raises InvalidInput where it cannot, or where nobody knows how they were shown.
+    """
+    if origin.bare:
+        tokenizer.chat_template = None
+        return tokenizer
+    template, known = tokenizer.chat_template, origin.chat_template_sha256
+    # engines hash the text of a template, or its JSON
+    proofs = [known in (digest(template or ""), digest(json.dumps(template)))] if known else []
+    proofs += [rendered(tokenizer, origin.rendered[0]) == origin.rendered[1]] if origin.rendered else []
+    if not (proofs and all(proofs)):
+        seen = f"the samples were drawn under chat template {(known or 'unknown')[:12]}"
+        do = "train with the tokeniser that was sampled with, or sample anew"
+        raise InvalidInput(seen, "the tokeniser's own", do, where="chat template")
+    return tokenizer
 
 
 def encode(tokenizer: Any, pairs: Sequence[Pair], longest: int) -> list[Line]:

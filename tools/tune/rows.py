@@ -38,7 +38,7 @@ SFT, SIDECAR, SELECTION, DEVIATIONS = "sft.jsonl", "sft.sidecar.jsonl", "selecti
 
 
 class Origin(Record):
-    """What the samples were drawn from. chat_template_sha256: of the template's text, "" where the model has none.
+    """What the samples were drawn from; a hash that the engine could not tell is None.
 
     rendered: one prompt and how the model saw it, the proof where a server does not show its template.
     """
@@ -52,6 +52,11 @@ class Origin(Record):
     def plain(self) -> bool:
         """Whether the samples follow the model's own distribution: T = 1 and no truncation."""
         return (self.decoding.temperature, self.decoding.top_p, self.decoding.top_k) == (1, 1, None)
+
+    @property
+    def bare(self) -> bool:
+        """Whether prompts were shown as they are, outside any chat template."""
+        return self.rendered is not None and self.rendered[0] == self.rendered[1]
 
 
 class Drawn(Record):
@@ -188,8 +193,11 @@ def acceptance(drawn: Sequence[Drawn], slices: Mapping[str, str]) -> Acceptance:
 def gather(run: Run, prompts: Prompts) -> tuple[list[Drawn], Origin]:
     """A sampling run's answers with their prompts and grades, and what they were drawn from.
 
-    prompts: those the run was sampled with; others raise InvalidInput. Of two grades of one sample the later counts.
+    prompts: those the run was sampled with. Of two grades of one sample the later counts. Raises InvalidInput for other
+    prompts, and for samples of a model with an adapter, since there is no one set of weights to train.
     """
+    if run.plan["engine"].get("adapter_sha256"):
+        raise InvalidInput("samples of a model with an adapter", "of one set of weights", "merge it, then sample")
     shown = render(prompts, run.plan["template"])
     bare = [[id, prompt] for id, prompt in render(prompts, BLANK).items()]
     if run.plan["problems_sha256"] != digest(canonical(bare)):

@@ -15,6 +15,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,7 +289,7 @@ class _Fit:
         self._run, self._folder, self._plan, self._selection = run, folder, plan, selection
         self._base, self._world, self._say = base, world, say if world.leads else lambda _: None
         self._training = plan.training
-        self._tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        self._tokenizer = batches.as_sampled(self._own_tokenizer(), selection.origin)
         self._pairs = rows.pairs(run)
         self._lines = self._checked()
         self._batch = self._training.per_device_train_batch_size * self._training.gradient_accumulation_steps
@@ -302,10 +303,12 @@ class _Fit:
         self._loop()
         self._finish()
 
+    def _own_tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self._base, local_files_only=True)
+
     def _checked(self) -> list[Line]:
         config = AutoConfig.from_pretrained(self._base, local_files_only=True)
         room = getattr(config, "max_position_embeddings", None) or 2**20
-        batches.check_template(self._tokenizer, self._selection.origin)
         lines = batches.encode(self._tokenizer, self._pairs, min(room, self._training.max_seq_length or room))
         batches.check_mask(self._tokenizer, lines, self._pairs)
         memory = weights.memory(config, self._training, max(len(line.ids) for line in lines), self._world.size)
@@ -425,7 +428,8 @@ class _Fit:
             return
         place = self._folder.folder / f"{CHECKPOINT}{self._done}"
         scratch = place.with_name(f".{place.name}")
-        dcp.save(self._state(), checkpoint_id=scratch, no_dist=self._world.size == 1)
+        with _alone():
+            dcp.save(self._state(), checkpoint_id=scratch)
         if self._world.leads:
             scratch.rename(place)
             for old in self._checkpoints()[:-1]:
@@ -439,7 +443,8 @@ class _Fit:
         if not (found := self._checkpoints()):
             return 0
         state = self._state()
-        dcp.load(state, checkpoint_id=found[-1], no_dist=self._world.size == 1)
+        with _alone():
+            dcp.load(state, checkpoint_id=found[-1])
         options = StateDictOptions(ignore_frozen_params=True, strict=False)
         set_state_dict(
             self._tuned,
@@ -466,7 +471,7 @@ class _Fit:
             return
         found = self._trained()
         card = weights.card(found.model_dump(), self._selection, self._training, rows.ledger(self._run))
-        weights.export(self._tuned.lm, state, self._tokenizer, card, self._folder.folder / weights.OUTPUT)
+        weights.export(self._tuned.lm, state, self._own_tokenizer(), card, self._folder.folder / weights.OUTPUT)
         self._folder.write(TRAINED, found.model_dump_json(indent=2) + "\n")
         for old in self._checkpoints():
             shutil.rmtree(old)
@@ -492,6 +497,14 @@ class _Fit:
             sft_sha256=told["sft_sha256"],
             deviations=len(self._departures),
         )
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Without being told that one process is alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
+        yield
 
 
 def _number(checkpoint: Path) -> int:

@@ -7,6 +7,7 @@ SHA256SUMS; it appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tools.errors import InvalidInput
 from tools.records import Count, Record
-from tools.store import canonical, digest, write_atomic
+from tools.store import digest, write_atomic
 from tools.tune import batches
 from tools.tune.plan import Training
 from tools.tune.rows import Selection
@@ -35,12 +36,11 @@ OUTPUT, SUMS, CARD = "output", "SHA256SUMS", "README.md"
 
 
 def weights_sha256(folder: Path) -> str:
-    """One hash for the weights of a model folder: the file's own, or where there are more that of their hashes."""
+    """One hash for the weight files of a model folder, by name and content, as the engine that samples it tells it."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InvalidInput("there are no weights", "*.safetensors", "convert the model first", where=folder.name)
-    sums = {file.name: _file_sha256(file) for file in files}
-    return next(iter(sums.values())) if len(sums) == 1 else digest(canonical(sums))
+    return digest(json.dumps([[file.name, _file_sha256(file)] for file in files]))
 
 
 def same_base(folder: Path, sampled: str | None) -> str:
