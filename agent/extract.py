@@ -99,11 +99,11 @@ def _read(text: str) -> Reading:
     weighed = [(found, why_not(scan, found)) for found in candidates]
     good = rebound(scan, [found for found, reason in weighed if reason is None], candidates)
     kept, corrections = settled(scan, [_fact(scan, found) for found in good])
-    doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason not in (None, "dropped")]
+    doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason and reason != "dropped"]
     return Reading(facts=tuple(kept), unrecorded=tuple(_worth_saying(doubtful)), corrections=tuple(corrections))
 
 
-def _unrecorded(scan: Scan, found: Found, reason: Any) -> Unrecorded:
+def _unrecorded(scan: Scan, found: Found, reason: Reason) -> Unrecorded:
     return Unrecorded(field=found.field, words=scan.original[found.start : found.end].strip()[:200], reason=reason)
 
 

@@ -10,6 +10,8 @@ from pydantic import JsonValue
 from agent.reading.moods import Reason
 from tools.records import Record
 
+Doubt = Reason | Literal[""]
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -21,7 +23,7 @@ class Found:
     start: int
     end: int
     at: tuple[int, int]
-    doubt: Reason | Literal[""] = ""
+    doubt: Doubt = ""
 
 
 class Fact(Record):

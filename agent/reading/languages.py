@@ -84,16 +84,19 @@ SHY = frozenset(
 LANGUAGE = Kinds(LANGUAGES.items(), before=r"(?<![\w.@#-])", after=r"(?![\w#@]|\+\+|\.\w|-\d|/\w*\.)")
 LANGUAGE_CUE = re.compile(
     r"\b(?:languages?|langs?|written in|writes?|coding in|programs? in|code in|in|mostly|only|mainly|for"
-    r"|speaks?|all|pure)\b[\s:=\[\"'`*(-]*$",
+    r"|speaks?|all|pure|us(?:e|es|ing)|it'?s|is|are)\b[\s:=\[\"'`*(-]*$",
 )
 LANGUAGE_GLUE = re.compile(
-    r"[\s,/&+|\"'`\[\]-]*(?:(?:and|n|plus|some|a bit of|mostly|or|then|with|also|a little"
+    r"[\s,/&+|\"'`\[\]()-]*(?:(?:and|n|plus|some|a bit of|mostly|or|then|with|also|a little"
     r"|little)\b[\s,]*)*(?:\d+ ?% ?)?[\"'`]?\s*"
 )
 NOT_LANGUAGE = re.compile(
     r"\s*(?:script\b|config|wrapper|harness|runner|tooling|sdk\b|service\b|library\b|client\b|loader|env\b"
     r"|version|package)",
 )
+
+
+MAINLY = re.compile(r"\s+\(?(?:only|mostly|mainly)\b")
 
 
 def languages(scan: Scan) -> Iterator[Found]:
@@ -133,7 +136,7 @@ def _is_language(scan: Scan, marks: list[tuple[re.Match[str], str]], i: int) -> 
         return scan.moods.sentence(match.start())[0] < match.start() - 1
     if scan.clause(match.start()).strip(" ,.;:()\n") == words and name not in ("go", "c", "r"):
         return True
-    if re.match(r"\s+only\b", scan.text[match.end() : match.end() + 6]) and name not in ("c", "r"):
+    if MAINLY.match(scan.text, match.end()) and name not in ("c", "r"):
         return True
     if name in ("go", "c", "r") and words != "golang" and not capital and not _keyed(scan, match):
         neighbours = [marks[j][0] for j in (i - 1, i + 1) if 0 <= j < len(marks)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from agent.reading.numbers import TENS, UNITS, Number, spoken
+from agent.reading.numbers import TENS, UNITS, Number, ratio, spoken
 from agent.reading.scan import Spans
 
 _UNIT, _TEN = "|".join(sorted(UNITS, key=len, reverse=True)), "|".join(TENS)
@@ -94,7 +95,6 @@ RATE_AFTER_CUE = re.compile(
 OTHER_PERCENT = re.compile(
     r"\s*(?:ci\b|conf|of (?:the )?(?:budget|time|data|mix)|mix|dropout|off\b|more|less|faster|cheaper)"
 )
-OUT_OF = re.compile(r"\s*(?:/|out of|of)\s*\d+\s*(?:problems|tasks)")
 
 
 MOST_MARKS = 120
@@ -156,9 +156,20 @@ def marks_of(text: str, numbers: list[Number], taken: Spans) -> Iterator[Mark]:
     for match in ROUND.finditer(text):
         spans.add(*match.span())
         yield Mark("round", *match.span(), name=_round(match))
-    for number in numbers:
-        if not spans.overlaps(number.start, number.end) and _may_be_rate(text, number):
+    for number in _joined(text, numbers):
+        if not spans.overlaps(number.start, number.start + 1) and _may_be_rate(text, number):
             yield Mark("rate", number.start, number.end, number=number)
+
+
+def _joined(text: str, numbers: list[Number]) -> Iterator[Number]:
+    """The numbers, with `96 out of 240` as one."""
+    skip = -1
+    for number, after in pairwise([*numbers, None]):
+        if number is None or number.start < skip:
+            continue
+        share = ratio(text, number, after) if after else None
+        skip = share.end if share else skip
+        yield share or number
 
 
 def _round(match: re.Match[str]) -> str:
@@ -173,9 +184,8 @@ def _round(match: re.Match[str]) -> str:
 def _may_be_rate(text: str, number: Number) -> bool:
     if number.form == "points" or number.scale or number.value > 100:
         return False
-    if number.form != "percent" and NOT_A_RATE.match(text, number.end):
+    if number.form == "plain" and NOT_A_RATE.match(text, number.end):
         return False
     if number.form == "percent" and OTHER_PERCENT.match(text, number.end):
         return False
-    cue = RATE_AFTER_CUE.search(text[max(0, number.start - 24) : number.start])
-    return cue is None and OUT_OF.match(text, number.end) is None
+    return RATE_AFTER_CUE.search(text[max(0, number.start - 24) : number.start]) is None

@@ -106,12 +106,13 @@ OURS = re.compile(
 )
 TARGET = re.compile(
     r"\b(?:targets?|targeting|goals?|aim(?:s|ing)?|hop(?:e|es|ing)|hopefully|wish|want(?:s|ed)?\b|want (?:our"
-    r"|the|a)|would (?:like|love|want)|'d (?:like|love) (?:to|it)|ideally"
+    r"|the|a)|would (?:like|love|want)|'d (?:like|love|want)|ideally"
     r"|expect(?:s|ed|ing)?|plan(?:s|ning|ned)? (?:to|on|for)|going to|gonna|will|'ll|shall|should (?:reach|get"
     r"|hit|end up|become)"
     r"|need(?:s)? to (?:hit|reach|get|be|run|do|set|build)|to reach|objective|kpi|okr|promised|by (?:q[1-4]"
     r"|year[- ]end)|aspir\w+|roadmap|next (?:week|month|quarter|sprint)"
-    r"|soon|todo|to-do|desired|dream\w*|in the works|wip)\b",
+    r"|soon|todo|to-do|desired|dream\w*|in the works|wip|(?:being|to be) (?:written|built|done|set up|added|designed"
+    r"|developed|implemented|planned)|under construction)\b",
 )
 INTERROGATIVE = re.compile(
     r"\W*(?:(?:and|so|but|hm+|ok(?:ay)?|well|hey|hi|hello|also|btw|then)\W+)*(?:is|are|was|were|do|does|did"

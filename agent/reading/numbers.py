@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-Form = Literal["plain", "percent", "points"]
+Form = Literal["plain", "percent", "points", "ratio"]
 
 SPACES = "\u00a0\u2007\u2009\u200a\u202f\u205f\u3000"
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
@@ -114,6 +114,7 @@ NUMBER = re.compile(
     rf"|\b(?P<spoken>{SPOKEN})\b(?![ -](?:third|quarter|half|halve|fifth|tenth)s?\b)(?P<spoken_scale> [kb]\b)?)"
     rf"(?:{SIGN})?",
 )
+OUT_OF = re.compile(r"/|(?:out )?of(?: (?:the|our|all|those))?")
 BETWEEN = re.compile(r"\s?(?:-|--|to|\.\.+|till|until|and|or)\s?")
 
 
@@ -221,10 +222,22 @@ def _is_range(text: str, left: Number, right: Number) -> bool:
     return True
 
 
+def ratio(text: str, solved: Number, total: Number) -> Number | None:
+    """`96 out of 240` as one number, or None; `81/93` may be two rates, so a slash needs a total above 100."""
+    link = text[solved.end : total.start].strip()
+    whole = solved.form == total.form == "plain" and count(solved) is not None and count(total) is not None
+    if not whole or not OUT_OF.fullmatch(link) or solved.value > total.value or (link == "/" and total.value <= 100):
+        return None
+    written = text[solved.start : total.end]
+    return replace(solved, end=total.end, value=solved.value / total.value, form="ratio", written=written)
+
+
 def rate(number: Number, *, percent: bool = False) -> float | None:
     """A fraction in 0..1, or None. A bare figure above one is a percentage; a bare whole 0 or 1 could be either."""
     if number.scale or number.form == "points" or number.ranged:
         return None
+    if number.form == "ratio":
+        return round(number.value, 10)
     if number.form == "percent" or percent or number.value > 1:
         value = number.value / 100
     elif "." in number.written or "," in number.written or "point" in number.written or number.value == 0:

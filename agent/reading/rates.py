@@ -12,11 +12,9 @@ import re
 from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
 
-from agent.reading.facts import Found
+from agent.reading.facts import Doubt, Found
 from agent.reading.marks import Mark, lines, marks_of
-from agent.reading.moods import Reason
 from agent.reading.numbers import Number, count, rate
 from agent.reading.scan import Spans
 
@@ -266,7 +264,9 @@ def _by_context(text: str, line: list[Mark], slices: list[Mark]) -> None:
         if mark.kind != "rate" or mark.k is not None or _slice_of(mark.start, slices, regions) is None:
             continue
         ours = [m for m in line if m.k is not None and m.kind == "rate" and _same(m, mark, slices, regions)]
-        marked = mark.number is not None and (mark.number.form == "percent" or mark.number.value < 1)
+        marked = mark.number is not None and (
+            mark.number.form == "percent" or (mark.number.form == "plain" and mark.number.value < 1)
+        )
         if spoken_of is not None and not any(m.k == spoken_of.ks[0] for m in ours) and not _is_size(text, mark):
             mark.k, mark.cue = spoken_of.ks[0], spoken_of
         elif spoken_of is None and marked and not any(m.k == 1 for m in ours):
@@ -281,6 +281,10 @@ def _by_round(line: list[Mark]) -> None:
     for before, mark in pairwise(line):
         if before.kind == "round" and mark.kind == "rate" and mark.k is None and mark.start > cues[0].end:
             mark.k, mark.cue = cues[0].ks[0], cues[0]
+
+
+def _looks_like_rate(number: Number) -> bool:
+    return number.form == "percent" or (number.form == "plain" and number.value < 1)
 
 
 def _trailing(line: list[Mark]) -> Mark | None:
@@ -310,7 +314,7 @@ def _bound(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found
     path = "pass_at_1" if mark.k == 1 else f"pass_at_k.{mark.k}"
     path = f"slices.{name}.{path}" if name else path
     prefix = "" if mark.name == "from" else _round_of(text, mark, line)
-    doubt: Reason | Literal[""] = (
+    doubt: Doubt = (
         "range"
         if mark.number.ranged
         else "ambiguous"

@@ -14,7 +14,8 @@ _PEOPLE = (
     r"|fte'?s?|ml engineers?|guys|colleagues|of us|pax)"
 )
 _N = (
-    r"(?P<n>\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"(?<![\d.,$])(?P<n>\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
+    r"|fifteen"
     r"|sixteen|twenty|a dozen)"
 )
 TEAM = (
@@ -45,15 +46,21 @@ ME_AND = re.compile(
 )
 
 
+STRANGERS = re.compile(r"\b(?:users|annotat\w*|customers|labell?ers|contractors?)\b")
+PLUS_MORE = re.compile(r"\s*(?:and|plus|\+|&) (?:an?|one|two|three|four|five|half|\d)\b(?! (?:month|week|day|few))")
+
+
 def team_size(scan: Scan) -> Iterator[Found]:
     """team_size: people who work on it."""
     for match in ALONE.finditer(scan.text):
         yield found("team_size", 1, match, "count")
-    for match in ME_AND.finditer(scan.text):
+    joined = list(ME_AND.finditer(scan.text))
+    for match in joined:
         yield found("team_size", int(amount(match["n"].lower().replace("my", "a"))) + 1, match, "count")
     for pattern in TEAM:
         for match in pattern.finditer(scan.text):
-            if not re.search(r"\b(?:users|annotat|customers|labell?ers|contractors?)\b", scan.clause(match.start())):
+            strangers = scan.moods.has(STRANGERS, *scan.moods.clause(match.start()))
+            if not strangers and not joined and not PLUS_MORE.match(scan.text, match.end()):
                 yield found("team_size", int(amount(match["n"].lower())), match, "count", "n")
 
 

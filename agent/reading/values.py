@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from agent.reading import numbers, prose
-from agent.reading.facts import Found
+from agent.reading.facts import Doubt, Found
 from agent.reading.fields import resolve
 from agent.reading.moods import HYPOTHETICAL, OURS, SOMEONE, TARGET, Moods
 from agent.reading.scan import Scan, plain
@@ -45,6 +45,7 @@ CUES = {
 }
 """Fields of words are read by the prose binder of the field, led in by its plainest cue."""
 
+NOT_HOURS = re.compile(r"\s*(?:wall|h\b.*wall|days?|usd|\$|gpus?\b(?!-?h))")
 Span = tuple[int, int]
 Path = tuple[str, ...]
 
@@ -64,49 +65,43 @@ class Structure:
         return bool(known)
 
 
-def value_of(scan: Scan, name: str, path: tuple[str, ...], span: Span) -> Iterator[Found]:
+def value_of(scan: Scan, name: str, path: Path, span: Span) -> Iterator[Found]:
     """The value of a field in a span: nothing where it is left open."""
-    low, high = span
-    text = scan.text[low:high]
+    text = scan.text[slice(*span)]
     if OPEN.fullmatch(text) and not (NO.match(text) and name in CUES):
         return
-    doubt = _scope_doubt(path) or ("target" if re.search(r"\b(?:target|goal)", path[-1]) else "")
+    doubt = _scope_doubt(path)
     leaf = name.split(".")[-1] if not name.startswith("gpu_hours") else name
-    readers = _worded(scan, name, span) if leaf in CUES else _numeric(scan, name, path[-1], span)
-    for one in readers:
-        yield Found(one.field, one.value, one.unit, one.start, one.end, one.at, doubt or one.doubt)  # type: ignore[arg-type]
+    for one in _worded(scan, name, span) if leaf in CUES else _numeric(scan, name, path[-1], span):
+        yield replace(one, doubt=doubt) if doubt else one
 
 
 def _numeric(scan: Scan, name: str, key: str, span: Span) -> Iterator[Found]:
     inside = _numbers_in(scan, span)
     if not inside or re.match(r"\s*[\"']?[a-z]", scan.text[span[0] : inside[0].start]):
         return
-    number = inside[0]
-    leaf = name.split(".")[-1]
-    value: JsonValue
+    number, *others = inside
+    if others and (share := numbers.ratio(scan.text, number, others[0])):
+        number, others = share, []
+    if name.startswith("gpu_hours") and NOT_HOURS.match(scan.text, number.end, span[1]):
+        return
+    value, unit = _read(name, key, number)
+    crowded = bool(others) and others[0].start - number.end <= 1
+    doubt: Doubt = "range" if number.ranged else "ambiguous" if value is None or crowded else ""
+    yield Found(name, value, unit, number.start, number.end, (number.start, number.end), doubt)
+
+
+def _read(name: str, key: str, number: numbers.Number) -> tuple[JsonValue, str]:
+    """A number in the meaning of its field, with the unit."""
     if name.startswith("gpu_hours"):
-        value, unit = plain(number.value), "gpu_hours"
-        if re.match(r"\s*(?:wall|h\b.*wall|days?|usd|\$|gpus?\b(?!-?h))", scan.text[number.end : span[1]]):
-            return
-    elif leaf in ("pass_at_1", "verifier_acceptance") or "pass_at_k" in name:
-        value, unit = numbers.rate(number, percent="%" in key and number.value > 1), "fraction"
-        if value is None and re.fullmatch(r"1(?:\.0+)?", number.written):
-            value = 1.0
-    elif name == "context_length":
-        value, unit = numbers.tokens(number), "tokens"
-    elif name == "parameter_count":
-        value, unit = _parameters(number, key), "count"
-    else:
-        value, unit = numbers.count(number), "count"
-    second = inside[1] if len(inside) > 1 else None
-    doubt = (
-        "range"
-        if number.ranged
-        else "ambiguous"
-        if value is None or (second and second.start - number.end <= 1)
-        else ""
-    )
-    yield Found(name, value, unit, number.start, number.end, (number.start, number.end), doubt)  # type: ignore[arg-type]
+        return plain(number.value), "gpu_hours"
+    if name.endswith(("pass_at_1", "verifier_acceptance")) or "pass_at_k" in name:
+        whole = re.fullmatch(r"1(?:\.0+)?", number.written)
+        value = numbers.rate(number, percent="%" in key and number.value > 1)
+        return 1.0 if value is None and whole else value, "fraction"
+    if name == "context_length":
+        return numbers.tokens(number), "tokens"
+    return (_parameters(number, key) if name == "parameter_count" else numbers.count(number)), "count"
 
 
 def _numbers_in(scan: Scan, span: Span) -> list[numbers.Number]:
@@ -154,11 +149,11 @@ def _lone(scan: Scan, text: str, low: int) -> numbers.Number | None:
     return None
 
 
-def _scope_doubt(path: tuple[str, ...]) -> str:
-    """A parent that says whose or what figures these are: `paper`, `targets`, `assumed`."""
+def _scope_doubt(path: Path) -> Doubt:
+    """A key that says whose or what figures these are: `paper`, `targets`, `assumed`."""
     heads = " ; ".join(key.replace("_", " ") for key in path[:-1])
     if SOMEONE.search(heads) and not OURS.search(heads):
         return "someone_else"
-    if TARGET.search(heads):
+    if TARGET.search(heads) or re.search(r"\b(?:target|goal)", path[-1]):
         return "target"
     return "hypothetical" if HYPOTHETICAL.search(heads) or re.search(r"\bassum", heads) else ""
