@@ -216,7 +216,7 @@ STRUCTURE = (
     "sections? chapters? appendix figures? equations? eq. notes? points? arms? levels? deliverables? issues?"
 ).replace(" ", "|")
 MEASURE = re.compile(
-    rf"(?<![\w.])(?:Δ?(?:pass|gap)@\{{?|(?:delta_)?(?:pass|gap)_at_)(?:k\b|{K}{END})(?:, {K}(?![\w%]|\.\d)){{0,5}}"
+    rf"(?<![\w.])(?:Δ?(?i:pass|gap)@\{{?|(?:delta_)?(?:pass|gap)_at_)(?:k\b|{K}{END})(?:, {K}(?![\w%]|\.\d)){{0,5}}"
     rf"(?: (?:and|or) @?{K}{END})?|(?<![\w.])k ?(?:=|of|in) ?\{{?{K}(?:, {K}(?![\w%]|\.\d)){{0,8}}"
     rf"(?:,? (?:and|or|to) {K})?{END}"
 )

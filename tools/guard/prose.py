@@ -266,9 +266,10 @@ def _aside(sentence: Sentence, at: int) -> str:
 
 
 def _is_addressed(sentence: Sentence, at: int) -> bool:
-    """A name after a greeting, with nothing else in the sentence: Thanks, Marguerite."""
-    others = {word.text for word in sentence.words if word.wordlike and word is not sentence.words[at]}
-    return at > 0 and len(sentence.texts[at]) > 1 and bool(others) and others <= GREETING
+    """A name after a greeting, at the head of a sentence: Thanks, Marguerite."""
+    before = {text for text in sentence.texts[:at] if text.isalpha()}
+    ends = sentence.after(at) in ("", ",", ".", "!", "?", ":", ";")
+    return bool(before) and before <= GREETING and ends and len(sentence.texts[at]) > 1
 
 
 def _points_at_text(sentence: Sentence, at: int) -> bool:
@@ -391,6 +392,8 @@ def _licensed(sentence: Sentence, at: int) -> bool:
     """Whether the word stands in a clause that asks, supposes, aims or denies instead of stating."""
     left, word = sentence.left(at), sentence.texts[at]
     past = word.endswith("ed") or word in PAST or sentence.words[at].kind == "measure"
+    if sentence.texts[-1] == "?" and not sentence.asks:
+        return bool(CONDITION & set(left))  # a question that tells
     return (
         sentence.asks
         or _supposed(left, past)
