@@ -87,6 +87,12 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     run.add_argument("--format", default=None, help="format of the problem file (default: detected from the keys)")
     _sampling(commands.add_parser("sample", parents=[run], help="answers of a model into a run folder"))
+    _grading(
+        commands.add_parser("verify", parents=[run], help="grade a run's answers in the sandbox; writes the counts")
+    )
+    both = commands.add_parser("measure", parents=[run], help="sample, verify and the pass@k table in one go")
+    _sampling(both)
+    _grading(both)
     overlap = commands.add_parser("contamination", help="what a prompt pool has in common with an evaluation set")
     overlap.add_argument("--eval", type=Path, required=True, help="evaluation problems")
     overlap.add_argument(
@@ -106,6 +112,17 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     end.add_argument("--cancel", action="store_true", help="end it; what is done is kept")
     end.add_argument("--resume", action="store_true", help="go on with it")
     jobs.add_argument("--home", type=Path, default=None, help="folder that holds jobs/ and sessions/")
+
+
+def _grading(verify: argparse.ArgumentParser) -> None:
+    ways = ("first_fence", "last_fence", "whole", "continuation")
+    verify.add_argument("--extraction", choices=ways, default="first_fence", help="how code is found in an answer")
+    verify.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="programs at a time (default: one per core)"
+    )
+    tiers = ("bubblewrap", "namespaces", "seccomp", "container")
+    verify.add_argument("--tier", choices=tiers, help="isolation (default: the strongest that holds here)")
+    verify.add_argument("--unsafe-no-isolation", action="store_true", help="run model-written code unprotected")
 
 
 def _custody(custody: argparse.ArgumentParser) -> None:

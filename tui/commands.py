@@ -389,6 +389,8 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "guard": guard,
     "doctor": doctor,
     "sample": measuring.sample,
+    "verify": measuring.verify,
+    "measure": measuring.measure,
     "contamination": measuring.contamination,
     "custody": measuring.custody,
     "estimate": measuring.estimate,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tools.jobs import Job
     from tools.measure.contamination import Overlap
     from tools.measure.engines import Engine
-    from tools.measure.sampling import Progress
-    from tools.records import Decoding, Problem
+    from tools.records import Decoding, Grading, Problem
+    from tools.stats.cost import Stage
 
 Arguments = argparse.Namespace
 PROBLEMS = "problems.jsonl"
@@ -35,7 +35,7 @@ def sample(arguments: Arguments) -> int:
     from tools.measure import sampling
 
     problems = _given(arguments)
-    with _engine(arguments) as engine:
+    with _engine(arguments) as engine, _metered("sampling", arguments.run, arguments.gpus) as meter:
         print(f"the first prompt, as the model sees it:\n{engine.rendered(problems[0].prompt)}\n", file=sys.stderr)
         done = sampling.sample(
             arguments.run,
@@ -44,10 +44,52 @@ def sample(arguments: Arguments) -> int:
             _decoding(arguments),
             arguments.n,
             _template(arguments),
-            _metered(arguments),
+            lambda progress: meter(progress.done, progress.wanted, progress.tokens or 0),
         )
     _say(arguments, done.model_dump(mode="json"), f"{arguments.run}: {done.done:,} of {done.wanted:,} samples")
     return 0
+
+
+def verify(arguments: Arguments) -> int:
+    """Grades for the answers of a run, and the counts that everything else rests on."""
+    from tools.measure import verify as grading
+    from tools.runs import Run
+
+    run = Run(arguments.run)
+    wanted = sum(1 for _ in run.rows(grading.SAMPLES))
+    with _metered("grading", arguments.run) as meter:
+        found = grading.verify(
+            run,
+            _given(arguments),
+            extraction=arguments.extraction,
+            workers=arguments.workers,
+            tier=arguments.tier,
+            unsafe=arguments.unsafe_no_isolation,
+            on_grade=lambda done: meter(done, wanted, 0),
+        )
+    _say(arguments, found.model_dump(mode="json"), "\n".join(_grading_lines(arguments.run, found)))
+    return 0
+
+
+def _grading_lines(run: Path, found: Grading) -> Iterator[str]:
+    yield f"{run}: {sum(found.reasons.values()):,} samples graded, isolation: {found.tier}"
+    yield from (f"{reason:12} {count:>8,}" for reason, count in sorted(found.reasons.items()))
+    missed = "none has one" if found.noise is None else f"{found.reference_misses:,} did not pass"
+    yield f"references: {found.reference_runs:,} runs, {missed}"
+    yield f"wrong programs: {found.wrong_runs:,} runs, {found.wrong_passed:,} passed"
+    yield "extraction: " + ", ".join(f"{name} {count:,} right" for name, count in found.sensitivity.items())
+    yield from (f"ungradable   {name}: {why}" for name, why in found.ungradable.items())
+    yield f"counts: {run / 'counts.jsonl'}"
+
+
+def measure(arguments: Arguments) -> int:
+    """Sample, verify and the table, one after the other, each going on where it was killed."""
+    from tui import commands
+
+    sample(arguments)
+    verify(arguments)
+    arguments.file, arguments.k = arguments.run / "counts.jsonl", None
+    return commands.passk(arguments)
 
 
 def _given(arguments: Arguments) -> tuple[Problem, ...]:
@@ -121,24 +163,27 @@ def _template(arguments: Arguments) -> str | dict[str, str]:
     return {kind: prompts.load(f"solve_{kind}", prompt="{prompt}") for kind in ("function", "stdin")}
 
 
-def _metered(arguments: Arguments) -> Callable[[Progress], None]:
-    """Progress to whoever looks, and what it costs to the run's `cost.jsonl`."""
+@contextmanager
+def _metered(stage: Stage, run: Path, gpus: int = 0) -> Iterator[Callable[[int, int, int], None]]:
+    """A function for done, wanted and tokens so far: progress to whoever looks, the cost to the run's `cost.jsonl`."""
     from tools.jobs import Reporter
     from tools.runs import Rows
     from tools.stats.cost import Meter
 
-    report, rows = Reporter(), Rows(arguments.run / "cost.jsonl")
-    meter = Meter("sampling", lambda spent: rows.append([spent]), arguments.gpus)
+    report, rows = Reporter(), Rows(run / "cost.jsonl")
+    meter = Meter(stage, lambda spent: rows.append([spent]), gpus)
     seen: list[int] = []
 
-    def tell(progress: Progress) -> None:
-        seen.append(progress.tokens or 0)
-        report("sampling", progress.done, progress.wanted)
+    def tell(done: int, wanted: int, tokens: int) -> None:
+        seen.append(tokens)
+        report(stage, done, wanted)
+        # what an earlier sitting drew is in its own stretch
         meter.beat(seen[-1] - seen[-2] if len(seen) > 1 else 0)
-        if progress.done >= progress.wanted:
-            meter.close()
 
-    return tell
+    try:
+        yield tell
+    finally:
+        meter.close()
 
 
 def contamination(arguments: Arguments) -> int:
