@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -243,7 +242,7 @@ def killed_sitting(folder: Path, job: dict[str, Any], after: int) -> None:
         while (not rows.exists() or rows.read_bytes().count(b"\n") < after) and process.poll() is None:
             assert time.monotonic() < deadline, "nothing was sampled"
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     finally:
         process.wait()
     assert process.returncode == -signal.SIGKILL, "it was finished before it could be killed"

@@ -20,6 +20,7 @@ ENGINES = {
     "scripted": "scripted:Scripted",
     "openai_api": "openai_api:OpenAIAPI",
     "transformers_local": "transformers_local:TransformersLocal",
+    "vllm_local": "vllm_local:VLLMLocal",
 }
 Identity = dict[str, Any]
 

@@ -52,8 +52,8 @@ class TransformersLocal:
             raise InvalidInput(f"{rows} rows", f"{BLOCK} or more", where="engine transformers_local")
         own = str(model) == EMBEDDED
         self._name = embedded.NAME if own else Path(model).name
-        self._folder = embedded.model_folder() if own else _folder(model)
-        self._adapter = None if adapter is None else _folder(adapter)
+        self._folder = embedded.model_folder() if own else folder_of(model)
+        self._adapter = None if adapter is None else folder_of(adapter)
         self._rows = rows
         self._load(dtype)
         self._template = self._tokenizer.chat_template if chat is not False else None
@@ -93,8 +93,8 @@ class TransformersLocal:
             "engine": "transformers_local",
             "version": transformers.__version__,
             "model": self._name,
-            "weights_sha256": _weights(self._folder),
-            "adapter_sha256": _weights(self._adapter) if self._adapter else None,
+            "weights_sha256": weights_sha256(self._folder),
+            "adapter_sha256": weights_sha256(self._adapter) if self._adapter else None,
             "chat_template_sha256": digest(json.dumps(self._template)) if self._template else None,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "device": self._model.device.type,
@@ -182,14 +182,15 @@ def batches(requests: Sequence[Request], lengths: dict[str, int], rows: int) -> 
             yield batch
 
 
-def _folder(path: str | Path) -> Path:
+def folder_of(path: str | Path) -> Path:
+    """A model's or an adapter's folder. Raises InvalidInput where there is none."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise InvalidInput("there is no such folder", "a model folder on this machine", where=str(path))
     return folder
 
 
-def _weights(folder: Path) -> str:
+def weights_sha256(folder: Path) -> str:
     """One sha256 over the weight files of a folder, by name and content."""
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     return digest(json.dumps([[file.name, _sha256(file)] for file in files]))
