@@ -35,8 +35,6 @@ KEPT_BY_RANK = 12_000
 """BERT's vocabulary is sorted by frequency; pieces beyond this place are kept only where the corpus uses them."""
 
 BATCH_TOKENS = 1_600
-FRAMED = 0.5
-"""Plain sentences from frames.json in an epoch, for each message of the corpus; fresh ones each time."""
 JOINED = 0.2
 TYPO = 0.15
 BONUS = 2.0
@@ -101,9 +99,9 @@ def read_ids(tokeniser: WordPiece, text: str) -> list[int]:
     return tokeniser.encode(screen.marked(text, screen_config.read(text)))
 
 
-def varied(rows: Sequence[Message], rng: random.Random) -> Iterator[tuple[str, frozenset[str]]]:
+def varied(rows: Sequence[Message], rng: random.Random, framed: float) -> Iterator[tuple[str, frozenset[str]]]:
     """One epoch of messages, plain sentences among them: some joined (the flags are united), some with a typo."""
-    rows = [*rows, *screen_corpus.framed(rng, round(FRAMED * len(rows)))]
+    rows = [*rows, *screen_corpus.framed(rng, round(framed * len(rows)))]
     rng.shuffle(rows)
     for row in rows:
         text, flags = row.text, row.flags
@@ -170,19 +168,25 @@ def fit(
         {"params": [net.bert.embeddings.word_embeddings.weight], "lr": 5 * options.rate, "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    steps = options.epochs * max(1, len(drawn(train, rng, options)) // 30)
+    steps = options.epochs * len(_work(tokeniser, train, random.Random(options.seed), options))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / (0.1 * steps), max(0.05, 1 - s / steps))
     )
     kept: list[dict[str, torch.Tensor]] = []
     for epoch in range(options.epochs):
-        items = [(read_ids(tokeniser, text), flags) for text, flags in varied(drawn(train, rng, options), rng)]
-        loss = _epoch(net, tokeniser, list(batches(items, rng)), optimiser, schedule)
+        loss = _epoch(net, tokeniser, _work(tokeniser, train, rng, options), optimiser, schedule)
         if epoch >= options.epochs - max(2, options.epochs // 3):
             kept.append({k: v.clone() for k, v in net.state_dict().items()})
         print(f"epoch {epoch} loss {loss:.4f} {_said(net, tokeniser, dev)}", flush=True)
     net.load_state_dict({k: torch.stack([s[k].float() for s in kept]).mean(0).to(v.dtype) for k, v in kept[0].items()})
     print(f"average {_said(net, tokeniser, dev)}", flush=True)
+
+
+def _work(
+    tokeniser: WordPiece, train: Sequence[Message], rng: random.Random, options: argparse.Namespace
+) -> list[Sequence[Any]]:
+    rows = varied(drawn(train, rng, options), rng, options.framed)
+    return list(batches([(read_ids(tokeniser, text), flags) for text, flags in rows], rng))
 
 
 def drawn(rows: Sequence[Message], rng: random.Random, options: argparse.Namespace) -> list[Message]:
@@ -292,6 +296,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--thresholds", type=Path)
     parser.add_argument("--start", type=Path, help="go on from this fit (its npz; the pt lies beside it)")
+    parser.add_argument(
+        "--framed", type=float, default=0.5, help="plain sentences in an epoch for each of its messages"
+    )
+    parser.add_argument("--unwatched", action="store_true", help="score nothing between epochs")
     parser.add_argument("--frozen", type=int, default=0, help="the lowest layers that stay as they are")
     parser.add_argument("--share", type=float, default=1.0, help="of the messages in an epoch, drawn anew each time")
     parser.add_argument("--fresh", default="", help="authors (`24`) whose messages are all in every epoch")
@@ -307,6 +315,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     train, watched = chosen(options.split, screen_corpus.messages())
+    watched = [] if options.unwatched else watched
     started = Encoder.load(options.start) if options.start else None
     pieces = bytes(started.arrays["vocabulary"]).decode().split("\n") if started else vocabulary(options.base, train)
     tokeniser, net = WordPiece(pieces), Net(options.base, pieces)
