@@ -457,3 +457,27 @@ class Grade(Record):
         if self.passed != (self.reason == "passed"):
             raise ValueError(f"passed is {self.passed} and the reason is {self.reason}")
         return self
+
+
+class Grading(Record):
+    """What a grader found of its problems, of itself and of the samples it was given (SPEC GRD-1).
+
+    ungradable: problem id -> why; counts leave those out. noise: share of repeated runs of references that did not
+    pass, None where no problem has one. wrong_passed: programs known to be wrong that got through. reasons: how many
+    samples ended how. sensitivity: how many of the same samples pass under each way of finding the code.
+    """
+
+    tier: Tier
+    extraction: Extraction
+    problems: Count
+    without_reference: Count
+    ungradable: dict[str, str]
+    reference_runs: Count
+    reference_misses: Count
+    noise: Fraction | None
+    wrong_runs: Count
+    wrong_passed: Count
+    reasons: dict[GradeReason, Count]
+    timeouts_rerun: Count
+    timeouts_recovered: Count
+    sensitivity: dict[Extraction, Count]

@@ -119,6 +119,8 @@ class _Worker:
 
     def send(self, job: Job) -> None:
         """Hand over a job. Raises wire.Gone where the tester has gone."""
+        if not self._processes:
+            self.restart()
         self._nonce = secrets.token_hex(16)
         self.deadline = time.monotonic() + _longest(job)
         message: dict[str, Any] = {
@@ -345,7 +347,7 @@ class _Shift:
                         self._collect(selector)
         finally:
             for worker in self._busy:  # the caller went away in the middle
-                worker.restart()
+                worker.stop()
 
     def _hand_out(self, selector: selectors.BaseSelector, next_out: int) -> bool:
         while self._idle and self._taken - next_out < self._ahead:
