@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from agent.reading import prose, rates, tables
-from agent.reading.corrections import CORRECTION, NO_LONGER, NOT_THIS, rebound, settled
+from agent.reading.corrections import CORRECTION, LONG_AGO, NO_LONGER, NOT_THIS, rebound, settled
 from agent.reading.facts import Correction, Fact, Found, Unrecorded
 from agent.reading.moods import Kind, Reason
 from agent.reading.scan import Scan, scanned
@@ -97,8 +97,10 @@ def _read(text: str) -> Reading:
     scan = scanned(text)
     candidates = sorted(_candidates(scan), key=lambda f: (f.at, f.field))
     weighed = [(found, why_not(scan, found)) for found in candidates]
-    good = rebound(scan, [found for found, reason in weighed if reason is None], candidates)
-    kept, corrections = settled(scan, [_fact(scan, found) for found in good])
+    stated = [found for found, reason in weighed if reason is None]
+    denied = [found for found, reason in weighed if reason == "dropped"]
+    good = [*stated, *rebound(scan, [*stated, *denied], candidates)]
+    kept, corrections = settled(scan, [_fact(scan, found) for found in sorted(good, key=lambda f: (f.end, f.field))])
     doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason and reason != "dropped"]
     return Reading(facts=tuple(kept), unrecorded=tuple(_worth_saying(doubtful)), corrections=tuple(corrections))
 
@@ -147,7 +149,8 @@ def _denied(scan: Scan, found: Found, root: str) -> bool:
     before = scan.before(found.at[0], 26)
     if root == "comparator":
         return re.search(r"\b(?:not|isn't)\s*$", before) is not None
-    return bool(NOT_THIS.search(before) or NO_LONGER.match(scan.text, found.at[1]))
+    past = KINDS.get(root, "measured") == "measured" and scan.moods.has(LONG_AGO, *scan.moods.clause(found.at[0]))
+    return past or bool(NOT_THIS.search(before) or NO_LONGER.match(scan.text, found.at[1]))
 
 
 def _fact(scan: Scan, found: Found) -> Fact:

@@ -25,7 +25,7 @@ CORRECTION = re.compile(
 CONTRAST = re.compile(
     r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
     r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
-    r"|(?:we|they)(?:'?re| are| have| stand)"
+    r"|not \d[\d.,]*\s?%?,? but|(?:we|they)(?:'?re| are| have| stand)"
     r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b"
 )
 LEADS = re.compile(
@@ -52,11 +52,14 @@ NO_LONGER = re.compile(
 )
 
 
-def rebound(scan: Scan, good: list[Found], figures: list[Found]) -> list[Found]:
-    """A bare figure that refers back takes the field of the figure before it.
+LONG_AGO = re.compile(r"\b(?:last (?:year|quarter)|(?:years?|months|quarters?) ago|back in|in 20[012]\d)\b")
 
-    `pass@1 is 43. no wait, 41` puts a fact right, so it needs one (good); `our goal is 50% pass@1, today it is 44` sets
-    a fact against a figure that was none, so any figure will do (figures).
+
+def rebound(scan: Scan, good: list[Found], figures: list[Found]) -> list[Found]:
+    """Bare figures that refer back, each with the field of the figure before it.
+
+    `pass@1 is 43. no wait, 41` puts a fact right, so it needs one, or one that was denied (good); `our goal is 50%
+    pass@1, today it is 44` sets a fact against a figure that was none, so any figure will do (figures).
     """
     added = []
     for number in scan.numbers:
@@ -70,7 +73,7 @@ def rebound(scan: Scan, good: list[Found], figures: list[Found]) -> list[Found]:
         if before and (value := revalued(before[-1], number)) is not None:
             at = (number.start, number.end)
             added.append(replace(before[-1], value=value, end=number.end, at=at, doubt=""))
-    return sorted([*good, *added], key=lambda f: (f.end, f.field))
+    return added
 
 
 def _follows(scan: Scan, cue: re.Pattern[str], number: numbers.Number) -> bool:

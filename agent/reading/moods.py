@@ -95,6 +95,13 @@ SOMEONE = re.compile(
     r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|officially|publicly reported"
     r"|reference run|friend'?s?|next door|salespe\w+)\b",
 )
+HEARSAY = re.compile(
+    r"\b(?:he|she|colleagues?|boss|manager|director|cto|ceo|vp|friend|intern|guy|vendor|someone|somebody|people|folks"
+    r"|sales)\b"
+    r"(?: (?!we\b|our\b|that\b)[\w']+){0,3}? (?:says?|said|tells?|told|claims?|claimed|mentions|mentioned|thinks?"
+    r"|thought|reckons?"
+    r"|reckoned|believes?|heard|swears?|insists?|guess(?:es)?)\b"
+)
 PRONOUN = re.compile(r"\b(?:they|their|them|his|her|he|she)\b")
 CLIENT = re.compile(
     r"\b(?:(?:my|our|the) (?:clients?|customers?|team|company|group|lab|colleagues|engineers|folks|people))\b"
@@ -202,6 +209,8 @@ class Moods:
             return "hypothetical"
         if self.hedged(start, end):
             return "hedge"
+        if self.has(HEARSAY, self.sentence(start)[0], start):
+            return "someone_else"
         if kind != "identity" and self.told_of_others(start, end, kind):
             return "someone_else"
         if self.wished(start, end) if kind in ("measured", "state") else self.dreamt(start):

@@ -91,6 +91,7 @@ _DECIMALS = rf"point(?:[ -](?:{_UNIT}|oh)\b)+"
 _HUNDREDS = (
     rf"(?<!\bat )(?<!\band )(?:{'|'.join(list(UNITS)[1:10])}) (?:{_TEN})(?:[ -](?:{_UNIT})\b)?(?! ?(?:%|per|point))"
 )
+_EXACT = "".join(f"(?<!{word} )" for word in ("few", "several", "couple", "couple of", "some", "many"))
 SPOKEN = (
     rf"{_HUNDREDS}|"
     rf"(?:half a|a quarter) (?:million|billion|thousand)"
@@ -111,7 +112,7 @@ SIGN = (
 NUMBER = re.compile(
     rf"(?:(?<![\w@.])|(?<=\dx))(?<![a-z]-)(?<!\d[.:])(?:(?P<digits>(?:{DIGITS}))(?!(?:st|nd|rd|th)\b)(?!\.\d)"
     rf"(?P<scale> ?(?:thousand|millions?|billions?|mn|bn|mio)\b|[kmb](?![a-z0-9]))?"
-    rf"|\b(?P<spoken>{SPOKEN})\b(?![ -](?:third|quarter|half|halve|fifth|tenth)s?\b)(?P<spoken_scale> [kb]\b)?)"
+    rf"|\b{_EXACT}(?P<spoken>{SPOKEN})\b(?![ -](?:third|quarter|half|halve|fifth|tenth)s?\b)(?P<spoken_scale> [kb]\b)?)"
     rf"(?:{SIGN})?",
 )
 OUT_OF = re.compile(r"/|(?:out )?of(?: (?:the|our|all|those))?")

@@ -19,7 +19,7 @@ from agent.reading.numbers import Number, count, rate
 from agent.reading.scan import Spans
 
 FORWARD = re.compile(
-    r"[\s:=|>\"'*_`()\[\]{}~-]*(?:(?:rates?|scores?|is|are|was|were|of|at|equals?|comes?|came|out|to|sits?"
+    r"[\s:=|>\"'*_`()\[\]{}~-]*(?:(?:rates?|scores?|is|are|was|were|of|at|equals?|not|comes?|came|out|to|sits?"
     r"|stands?|lands?|gives?|gave|gets?|got|we|it|me|now|currently|only|just"
     r"|exactly|around|about|roughly|approximately|maybe|probably|perhaps|be|been|has|have|measured|score|value"
     r"|reaches|reached|hits?|hit|goes|went|up|down|from|respectively|both|yields?|the"

@@ -14,9 +14,8 @@ _PEOPLE = (
     r"|fte'?s?|ml engineers?|guys|colleagues|of us|pax)"
 )
 _N = (
-    r"(?<![\d.,$])(?P<n>\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
-    r"|fifteen"
-    r"|sixteen|twenty|a dozen)"
+    r"(?<![\d.,$-])(?<!\bor )(?<!\bto )(?P<n>\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|thirteen|fourteen|fifteen|sixteen|twenty|a dozen)"
 )
 TEAM = (
     re.compile(
@@ -25,7 +24,9 @@ TEAM = (
         rf"|consisting of|\|"
         rf"|we are|counts)\s*)*(?:just |only |exactly )?[\"'`]?{_N}\b(?!\s*(?:%|days|weeks|gpu|[.,]\d))",
     ),
-    re.compile(rf"\b{_N}[\s-]+(?:\w+[\s-]+){{0,2}}?{_PEOPLE}(?![\w-])(?! (?:complain|churn|use|ask|report))"),
+    re.compile(
+        rf"\b{_N}[\s-]+(?:(?!or\b|to\b)\w+[\s-]+){{0,2}}?{_PEOPLE}(?![\w-])(?! (?:complain|churn|use|ask|report))"
+    ),
     re.compile(
         rf"\b{_N}[\s-](?:person|people|man|member|engineer|strong)[\s-](?:\w+ )?(?:team|group|squad|crew|shop)\b"
     ),
