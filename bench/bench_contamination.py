@@ -139,11 +139,11 @@ FRESH = [
     "Given two version strings, tell which of them is newer. Missing parts count as zero.",
     "Write a function that draws a diamond of asterisks of the given odd width as a multi-line string.",
     """A ferry leaves every m minutes and takes at most c cars. Cars arrive at given minutes and queue in order. For
-every car print the minute at which it reaches the other bank, if the crossing takes t minutes. The ferry returns empty and
-never waits for a full deck.""",
+every car print the minute at which it reaches the other bank, if the crossing takes t minutes. The ferry returns
+empty and never waits for a full deck.""",
     """Bees visit flowers on a line. A bee at position p can fly at most d metres before it has to drink, and each
-flower holds nectar for a single bee. Decide whether all bees reach the hive at the right end. Input gives the number of bees
-and flowers, then their positions. Print YES or NO.""",
+flower holds nectar for a single bee. Decide whether all bees reach the hive at the right end. Input gives the number
+of bees and flowers, then their positions. Print YES or NO.""",
     '''def merge_shifts(shifts: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Join the working shifts of one person that touch or overlap, and give them back by their beginning.
 

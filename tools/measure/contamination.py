@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.errors import AntiPattern, InvalidInput
-from tools.measure.contamination_words import GROUPS, SIGNATURE, bound_names, stem, telling, words
+from tools.measure.contamination_words import GROUPS, SIGNATURE, bound_names, saying, telling, words
 from tools.records import Count, Fraction, Pattern, Problem, Record
 from tools.store import canonical
 
@@ -47,8 +47,8 @@ KINDS: tuple[Kind, ...] = (*BLOCKING, "sibling", "ngram")
 
 # telling words are few and carry the task: at .6 a quarter of them may be replaced, (n - n/4) / (n + n/4)
 NEAR = 0.6
-# with fewer shared telling words a word may be the task: then this share of them, and of all words, must agree,
-# and one that says next to nothing must say the same in the same order
+# with fewer shared telling words a word may be the task: then this share of them must agree, and of the words that say
+# at least a little; a prompt of very few must say the same in the same order
 FEW, NEAR_FEW, VERY_FEW = 8, 0.75, 4
 # the least a short prompt must say to be near anything, or to be looked for inside longer ones
 SHORT_WORDS, SHORT_TELLING = 2, 2
@@ -154,7 +154,7 @@ _OPPOSED_WORDS = frozenset().union(*_OPPOSED_HASHES)
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word's hash, the hashes of what it tells of a task, and of what it says at all."""
+    """A word's hash, the hashes of what it tells of a task, and of what it says at least."""
 
     hash: int
     telling: tuple[int, ...]
@@ -167,9 +167,8 @@ class _Vocabulary(dict[str, _Word]):
     def __missing__(self, word: str) -> _Word:
         if len(self) >= 200_000:
             self.clear()
-        told = tuple(map(_hash, telling(word)))
-        plain = () if word.isdigit() or len(word) == 1 else (_hash(stem(word)),)
-        found = self[word] = _Word(_hash(word), told, told or plain)
+        told, said = (tuple(map(_hash, found)) for found in (telling(word), saying(word)))
+        found = self[word] = _Word(_hash(word), told, said)
         return found
 
 
@@ -472,7 +471,7 @@ class _Index:
         return {said for word in words(SIGNATURE.sub(" ", text.raw)) for said in self.known[word].telling}
 
     def _said(self, text: _Text, names: set[int]) -> set[int]:
-        """What all words of a text say, common ones too."""
+        """What the words of a text say, the little that some common ones say too."""
         return {said for word in text.words if word not in text.bound for said in self.known[word].said} - names
 
     def _runs_of(self, batch: _Batch) -> Iterator[tuple[int, int, Kind, float]]:

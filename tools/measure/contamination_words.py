@@ -24,22 +24,27 @@ snippet so solution solve solved some standard statement stdin stdout still such
 that the their them then there these they this those through to true typing up use used user using variable very
 want was way we well were what when where whether which while who will with within would write wrote yet you your
 answer body called calculate check compute create define denote desired determine evaluate find get give guaranteed
-identify ignore obtain perform produce raise tell valid verify work yield space separated"""
+identify ignore obtain perform otherwise produce raise tell valid verify work yield space separated"""
+
+# of those, the ones that still say a little: two short prompts that differ in them may be two tasks
+LITTLE = """all any both but each either every few how many more most no none not off once only other out per some such
+than up when where"""
 
 # calls of these say what happens; any other called name is a name
 BUILTINS = "len range sum max min sorted reversed abs int str float list dict set tuple print map"
 
 # words that mean the same in a coding task, the first stands for all
-SAME = """sum total add addition summation summing|product multiply multiplication|average mean|difference subtract
-maximum max largest biggest greatest highest|minimum min smallest least lowest|longest|shortest|count tally occurrence
-list array sequence vector series|number integer int value|string str text|character char letter
-dictionary dict hashmap mapping map|element item entry member|index position location|length size
-remove delete drop eliminate discard strip erase|duplicate repeated repeat|distinct unique different
-reverse invert reversed backward|contain include hold|pair couple|sort order arrange
-ascending increasing|descending decreasing|first initial leading|last final trailing|start begin beginning front
-end ending finish|greater larger bigger exceed exceeding above over|less smaller fewer below under|equal same identical
-matrix grid|node vertex|consecutive contiguous adjacent neighbouring neighboring successive|empty blank
-swap exchange|combine merge join concatenate|split partition|upper uppercase capital|lower lowercase
+SAME = """all each every|sum total add addition summation summing|product multiply multiplication|average mean
+difference subtract|maximum max largest biggest greatest highest|minimum min smallest least lowest|longest
+shortest|count tally occurrence|list array sequence vector series|number integer int value|string str text
+character char letter|dictionary dict hashmap mapping map|element item entry member|index position location
+length size|remove delete drop eliminate discard strip erase|duplicate repeated repeat
+distinct unique different|reverse invert reversed backward|contain include hold|pair couple
+sort order arrange|ascending increasing|descending decreasing|first initial leading|last final trailing
+start begin beginning front|end ending finish|greater larger bigger exceed exceeding above over
+less smaller fewer below under|equal same identical|matrix grid|node vertex
+consecutive contiguous adjacent neighbouring neighboring successive|empty blank|swap exchange
+combine merge join concatenate|split partition|upper uppercase capital|lower lowercase
 convert transform turn change|replace substitute|keep retain preserve|word token|divisor factor
 multiple divisible|even|odd|consist comprise|choose select pick|whole entire|appear occur|precisely exactly"""
 
@@ -140,13 +145,20 @@ _CLASSES = [line.split() for line in SAME.replace("\n", "|").split("|")]
 _NAMED = {stem(word): stem(names[0]) for names in _CLASSES for word in names}
 GROUPS = [frozenset(_NAMED.get(stem(w), stem(w)) for w in g.split()) for g in OPPOSED.replace("\n", "|").split("|")]
 _DECISIVE = frozenset().union(*GROUPS)
-_COMMON = frozenset(COMMON.split())
+_COMMON = frozenset(map(stem, f"{COMMON} {LITTLE}".split()))
+_LITTLE = frozenset(map(stem, LITTLE.split()))
 
 
 def telling(word: str) -> tuple[str, ...]:
     """What a word says of the task: stems of its parts, synonyms as one; common words, letters, numbers say nothing."""
     parts = word.split("_") if "_" in word else (word,)
-    roots = (_NAMED.get(stem(part), stem(part)) for part in parts if part not in _COMMON)
+    roots = (_NAMED.get(stem(part), stem(part)) for part in parts if stem(part) not in _COMMON)
     return tuple(
         root for root in roots if root in _DECISIVE or not (root.isdigit() or (root.isascii() and len(root) < 2))
     )
+
+
+def saying(word: str) -> tuple[str, ...]:
+    """What a word tells, or the little that some common words say."""
+    root = stem(word)
+    return telling(word) or ((_NAMED.get(root, root),) if root in _LITTLE else ())
