@@ -70,7 +70,8 @@ NOT_SLICES = {
 ROUND = re.compile(
     r"\b(?:(?:round|iteration|iter|r|rd)[ _-]?(?P<digit>[12])(?![\d.,]*\d)|(?:round"
     r"|iteration)[ -](?P<spoken>one|two)|(?P<ordinal>first|second|1st|2nd) (?:ssd )?(?:round|iteration)"
-    r"|(?:after|one|a single) (?P<single>one) round|(?P<tuned>after (?:the )?(?:ssd|self[- ]?distillation"
+    r"|(?P<single>one|a single|1) (?:ssd )?round(?= of\b|\b(?=.{0,12}\bssd))|after (?P<after_one>one) round"
+    r"|(?P<tuned>after (?:the )?(?:ssd|self[- ]?distillation"
     r"|fine-?tuning|training|tuning)|post-?ssd"
     r"|(?:ssd|self-?distilled|distilled|tuned) (?:model|checkpoint|one|version))"
     r"|(?P<base>(?:before|base(?:line)?|base model|untuned|original|pre-?ssd|starting point|round[ _-]?(?:0|zero))))\b",

@@ -54,7 +54,7 @@ def read(text: str, numbers: list[Number], taken: Spans) -> list[Found]:
     marks = sorted(marks_of(text, numbers, taken), key=lambda m: (m.start, -m.end))
     if not any(m.kind in ("k", "slice") for m in marks):
         return []
-    asked = "pass@k" in text or any(m.kind == "k" and not m.name for m in marks)
+    asked = "pass@k" in text or any(m.kind == "k" and (not m.name or len(m.ks) > 1) for m in marks)
     found: list[Found] = []
     starts = [number.start for number in numbers]
     for line in lines(text, marks):
