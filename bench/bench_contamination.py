@@ -128,7 +128,7 @@ def smooth_signal(samples: List[float], radius: int) -> List[float]:
 ''',
 ]
 
-# written after the last change to the check, and not looked at while it was made
+# written when the thresholds of the check stood; no change was made for them
 FRESH = [
     "Given the heights of people in a queue, count who can see the front: everyone before them is shorter.",
     "Write a function that splits a bill among friends, rounding each share to cents so that they add up exactly.",
