@@ -168,7 +168,7 @@ def test_reference_that_differs_from_run_to_run_makes_noise() -> None:
     with Grader(problems, extraction="whole") as grader:
         report = grader.report({}, {})
     assert len(report.ungradable) > 4
-    assert report.noise is not None and report.noise > 0
+    assert report.noise
 
 
 def test_nothing_to_compare_with_is_a_fault_of_the_problem() -> None:
@@ -220,7 +220,7 @@ def test_limit_follows_the_reference_so_that_slow_work_is_no_failure() -> None:
 
 def test_timeout_counts_only_after_a_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = ADD.model_copy(update={"reference": None})
-    slow = "def add(a, b):\n    import time\n    start = time.process_time()\n    while time.process_time() - start < 0.25: pass\n    return a + b\n"
+    slow = f"import time\nwhile time.process_time() < 0.55: pass\n{RIGHT}"
     with Grader([problem], extraction="whole", limits=Limits(seconds=0.8)) as grader:
         grades = list(grader.grade([sample(slow), sample("while True: pass", 1), sample(RIGHT, 2)]))
         report = grader.report({}, {})

@@ -208,7 +208,7 @@ class _Worker:
 
 def _longest(job: Job) -> float:
     runs = max(1, len(job.tests["cases"])) if job.tests["kind"] == "stdin" else 1
-    return PATIENCE + runs * (2 * job.limits.seconds + 2)
+    return PATIENCE + runs * wire.longest_wait(job.limits.seconds)
 
 
 def _sources(role: str) -> list[list[str]]:
