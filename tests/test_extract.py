@@ -32,6 +32,25 @@ from agent.reading import numbers
         ("need a signal by two weeks", {"first_signal_days": 14}),
         ("the paper got 55.3, we get 43% pass@1", {"pass_at_1": 0.43}),
         ("1.5k problems held out", {"heldout_n": 1500}),
+        ("pass@4 is 52%, same for k=8", {"pass_at_k": {"4": 0.52, "8": 0.52}}),
+        ("96 out of 240 problems pass at the first attempt", {"heldout_n": 240, "pass_at_1": 0.4}),
+        ("pass@1 is 0.43%", {"pass_at_1": 0.0043}),
+        ("unit tests are what we verify with", {"verifier": "unit_tests"}),
+        ("GRPO is overkill, but that's what we'd do otherwise", {"comparator": "grpo"}),
+        ("qwen two point five coder seven b", {"model_name": "qwen2.5-coder-7b", "parameter_count": 7_000_000_000}),
+        ("7e9 params", {"parameter_count": 7_000_000_000}),
+        ("two fifty problems in the held-out set", {"heldout_n": 250}),
+        ("A100-80G x 8 for 12h", {"gpu_type": "A100-80G", "gpu_hours_total": 96}),
+        ("3 nodes, 8x H200 each, reserved for 5 days", {"gpu_type": "H200", "gpu_hours_total": 2880}),
+        ("8 H100s, 3 days to first signal", {"gpu_type": "H100", "first_signal_days": 3}),
+        ("12 GPU-days for sampling", {"gpu_hours_sampling": 288}),
+        ("half of the 300 GPU-hours goes to sampling", {"gpu_hours_total": 300}),
+        ("our goal is 50% pass@1; the current value is 44.6%", {"pass_at_1": 0.446}),
+        ("I said 240 problems, I meant 420", {"heldout_n": 420}),
+        ("pass@1 is not 43% but 41%", {"pass_at_1": 0.41}),
+        ("one round of SSD took pass@1 from 41% to 45%", {"pass_at_1": 0.41, "round1": {"pass_at_1": 0.45}}),
+        ("rollback? yeah, one click. ckpts? nope", {"has_rollback": True, "has_checkpoint_discipline": False}),
+        ("we dont have a verifier", {"verifier": "none"}),
     ],
 )
 def test_a_stated_fact_is_read(text: str, fields: dict[str, Any]) -> None:
@@ -50,12 +69,34 @@ def test_a_stated_fact_is_read(text: str, fields: dict[str, Any]) -> None:
         ("pass@8 is 40-45%", "range"),
         ("the paper reports 55.3% pass@1", "someone_else"),
         ("our target is 60% pass@1", "target"),
+        ("maybe 50ish pass@1", "hedge"),
+        ("Let's say 40% pass@1 for the sake of the exercise", "hypothetical"),
+        ("Say they had 40% pass@1", "hypothetical"),
+        ("my colleague says pass@1 is 43%", "someone_else"),
+        ("somebody claimed 70% pass@1", "hedge"),
     ],
 )
 def test_what_is_no_fact_is_not_recorded_and_said_with_its_reason(text: str, reason: str) -> None:
     reading = extract.read(text)
     assert not [fact for fact in reading.facts if fact.field.startswith("pass")]
     assert reason in [item.reason for item in reading.unrecorded]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a few hundred problems",
+        "team: 2.5 FTE",
+        "four or five people",
+        "four engineers and a PM",
+        "pass@1 was 38% last year",
+        "Should we use 300 GPU-hours for sampling? No.",
+        "According to the paper, Qwen3-30B gains most.",
+        "8 GPUs, 10 hours a day for 5 days",
+    ],
+)
+def test_a_figure_that_cannot_be_pinned_down_is_left_out(text: str) -> None:
+    assert extract.contract(text) == {}
 
 
 def test_slices_in_a_sentence_keep_their_sizes_and_rates() -> None:
@@ -104,6 +145,10 @@ def test_the_words_of_a_fact_are_the_users_own_characters() -> None:
         ("0,435", 0.435),
         ("٤٣", 43),
         ("point four three", 0.43),
+        ("three and a half", 3.5),
+        ("6.7e9", 6.7e9),
+        ("two fifty", 250),
+        ("İ 43", 43),
     ],
 )
 def test_a_number_is_read_however_it_is_written(written: str, value: float) -> None:
