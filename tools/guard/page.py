@@ -175,6 +175,7 @@ ATTRIBUTION = re.compile(
     r"(?:\byou(?: just| also)? (?:said|say|wrote|write|told me|mentioned|stated|asked|put it|called (?:it|that))"
     r"|\byour (?:own |exact )?(?:words?|message|phrase|sentence|question|note)"
     r"(?: (?:was|were|is|are|says?|said|reads?|names?))?"
+    r"|\bI (?:read|took|noted|see|saw|understood)"
     r"|\bthe (?:word|words|phrase|term|sentence|expression)|\bin your words|\bquoting you)(?: that)?[\s,:]{0,3}$",
     re.I,
 )

@@ -31,7 +31,9 @@ AUXILIARY, EXEMPT, IS = (LEXICON[x] for x in ("auxiliary", "exempt", "is"))
 STRUCTURAL, PARAMETER, MANY, AMOUNTS = (LEXICON[x] for x in ("structural", "parameter", "many", "amounts"))
 COUNTS, ORDINALS, GREETING, STRONG = (LEXICON[x] for x in ("counts", "ordinals", "greeting", "strong"))
 COUNTED, PASSING, NOTIONS, PLACING = (LEXICON[x] for x in ("counted", "passing", "notions", "placing"))
+BEARER, PREDICATE, FARED, TELLING = (LEXICON[x] for x in ("bearer", "predicate", "fared", "telling"))
 POLITE, DEED, HARM, LINKING = (LEXICON[x] for x in ("polite", "deed", "harm", "linking"))
+SKIPPED = LEXICON["skipped"]
 
 TOKEN = re.compile(rf"{REF}+|{METRIC}+|[{QUOTE}{NAME}]+|[^\W\d_]+(?:['’_/-][^\W\d_]+)*|[^\s\w]")
 CLAUSE_END = frozenset(",;:—–()|") | {"but", "so", "because", "since", "yet", "although", "though"}
@@ -156,6 +158,9 @@ def refuse_unsupported(span: Span, figures: Sequence[Figure], following: str, kn
             span.refuse(word.start, word.end, why)
     for word in _laundered(sentence, span):
         span.refuse(word.start, word.end, "a name that stands for a figure")
+    for at, word in enumerate(sentence.words):
+        if _tells_how_it_fares(sentence, at) and not sentence.is_general and not _licensed(sentence, at):
+            span.refuse(word.start, word.end, "says how a result fares; refer to an entry")
     if why := _as_a_whole(sentence):
         span.refuse(0, len(span.text), why)
 
@@ -277,6 +282,9 @@ def _points_at_text(sentence: Sentence, at: int) -> bool:
     before, after = sentence.before(at), sentence.after(at)
     of_a_kind = INDEFINITE & set(sentence.texts[max(0, at - 2) : at]) and not ASSERTING & set(sentence.texts)
     placed = kind(before) in ("plain", "procedure", "topic") if before else False
+    mates = [word for word in sentence.words if word.clause == sentence.words[at].clause]
+    if not any(word.kind in ("topic", "result") or word.text in ("it", "they") for word in mates):
+        return True
     return _singular(before) in STRUCTURAL or (placed and not after[:1].isalpha()) or bool(of_a_kind)
 
 
@@ -330,8 +338,13 @@ def _said_of_topic(sentence: Sentence, at: int) -> bool:
     """Whether the clause of a degree has something that results are said of; a fragment is said of what came before."""
     if len(sentence.said) <= 4:
         return not {"thank", "thanks", "please", "you", "your", "me", "i", "we", "let"} & set(sentence.said)
-    mates = [word for word in sentence.words if word.clause == sentence.words[at].clause]
-    return any(word.kind in ("topic", "result") or word.text in PRONOUN or word.text[0] == REF for word in mates)
+    clause = sentence.words[at].clause
+    for number, word in enumerate(sentence.words):
+        joins = word.text == "that" and sentence.after(number) in DEFINITE | INDEFINITE | PRONOUN
+        told = word.kind in ("topic", "result") or word.text in PRONOUN or word.text[0] == REF
+        if word.clause == clause and told and not joins:
+            return True
+    return False
 
 
 def _follows_topic(sentence: Sentence, at: int) -> bool:
@@ -361,12 +374,44 @@ def _as_a_whole(sentence: Sentence) -> str:
     for first, second, third in zip(sentence.texts, sentence.texts[1:], sentence.texts[2:], strict=False):
         if first == second == third and first not in "….":
             return "repeated words or marks count"
+        if (
+            first == "there"
+            and second in IS
+            and kind(third) == "result"
+            and not sentence.asks
+            and not sentence.is_general
+        ):
+            return "a finding that no reference supports"
         exists = first in ("no", "a", "an", "some", "little") and not sentence.asks and "there" in said
         if exists and (kind(second) == "result" or second in HARM) and not third[0].isalpha():
             return "a finding that no reference supports"
         if (first, second) == ("number", "of") and kind(third) in ("plain", "measure", "soft") and not sentence.asks:
             return "a riddle about a number"
     return ""
+
+
+def _tells_how_it_fares(sentence: Sentence, at: int) -> bool:
+    """The gate is open, the model has no effect, the numbers favour it: a predicate that is none of procedure."""
+    text, subject = sentence.texts[at], sentence.words[at - 1] if at else None
+    if subject is None or subject.clause != sentence.words[at].clause:
+        return False
+    if text in TELLING and subject.kind in ("result", "topic"):
+        return sentence.after(at) not in (ASKING - IS) | {"nothing", "more"}
+    if subject.text not in BEARER or text not in IS | {"has", "have", "had"}:
+        return False
+    head = at + 1
+    while head < len(sentence.words) and (sentence.texts[head] in SKIPPED or sentence.texts[head].endswith("ly")):
+        head += 1
+    if head == len(sentence.words):
+        return False
+    told, fared = sentence.words[head], sentence.texts[head]
+    if text in IS or fared == "been":
+        return told.kind in ("procedure", "plain", "soft") and not _is_procedural(fared)
+    return told.kind in ("result", *RESULTS)
+
+
+def _is_procedural(word: str) -> bool:
+    return word in PREDICATE or (word.endswith(("ed", "ing")) and word not in FARED)
 
 
 def _laundered(sentence: Sentence, span: Span) -> Iterator[Word]:
@@ -454,7 +499,7 @@ def _sought(left: Sequence[str]) -> bool:
 def _a_notion(sentence: Sentence, at: int) -> bool:
     """Any gain, a gain without its interval, a gain that a rule speaks of, the samples that passed."""
     left, right, word = sentence.left(at), sentence.right(at), sentence.texts[at]
-    if {"any", "without"} & set(left[-2:]) or right[:1] == ("without",):
+    if left[-2:] == ("how", "many") or {"any", "without"} & set(left[-2:]) or right[:1] == ("without",):
         return True
     if set(left[-2:]) & INDEFINITE and MODAL & set(right[:4]):
         return True
