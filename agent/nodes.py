@@ -41,6 +41,9 @@ MAX_COMMANDS = 20
 # what needs the facts first, by request, and what a person calls it
 GATED = {"plan": "recipe", "deliver": "deliverable", "export": "bundle"}
 
+# acts after which nobody wants to hear what else is missing
+ANSWERS = ("ask", "status", "estimated", "ran", "trace", "explain")
+
 
 @dataclass
 class Desk:
@@ -107,7 +110,7 @@ async def route(desk: Desk, state: State) -> dict[str, Any]:
         return {}
     dossier = desk.case.dossier
     if dossier.missing:
-        asked = any(act["act"] in ("ask", "status") for act in state["acts"])
+        asked = any(act["act"] in ANSWERS for act in state["acts"])
         return {} if asked else _told(state, _asking(state))
     if dossier.recorded_verdict is None:
         return {"commands": [Command(request="verdict").model_dump()]}

@@ -14,13 +14,14 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from agent import toolbox
-from agent.acts import Act, Estimated, Problem, Ran
+from agent.acts import Act, Estimated, Noted, Problem, Ran
 from agent.toolbox import Casefile
 from tools.errors import InvalidInput
 from tools.jobs import Job, start
 from tools.measure import pools, problems
-from tools.records import Draft, Evidence, Quantity, Unit
-from tools.runs import Rows
+from tools.measure.verify import COUNTS, GRADING
+from tools.records import Draft, Evidence, Grading, Quantity, Source, Unit
+from tools.runs import Rows, Run
 from tools.stats import cost
 from tools.stats.cost import Cost, Estimate
 from tools.store import key_of, read_source
@@ -40,6 +41,7 @@ SETTINGS = {
     "seed": "0",
     "extraction": "",
     "gpus": "0",
+    "set": "",
 }
 UNITS: dict[str, Unit] = {"answers": "count", "tokens": "tokens", "wall_hours": "config", "gpu_hours": "gpu_hours"}
 
@@ -119,23 +121,64 @@ def _flag(name: str, value: str) -> list[str]:
 def harvest(case: Casefile, turn: int) -> list[Act]:
     """Take in what ended since the last turn; [] while nothing has."""
     # what this very turn took in comes again when it runs again after a kill
-    told = [entry.value for entry in case.ledger.named(ENDED) if isinstance(entry.value, dict)]
-    ended = {value["job"] for value in told if value["turn"] != turn}
-    started = (str(entry.value) for entry in case.ledger.named(STARTED))
-    return [act for name in started if name not in ended for act in _taken_in(case, name, turn)]
+    told = {entry.inputs for entry in case.ledger.named(ENDED) if entry.value != turn}
+    newest = {str(entry.value): entry for entry in case.ledger.named(STARTED)}
+    waiting = [entry for entry in newest.values() if (entry.id,) not in told]
+    return [act for entry in waiting for act in _taken_in(case, entry, turn)]
 
 
-def _taken_in(case: Casefile, name: str, turn: int) -> list[Act]:
+def _taken_in(case: Casefile, started: Evidence, turn: int) -> list[Act]:
+    name = str(started.value)
     job = Job(case.folder / "jobs" / name)
     state = job.state
     if state in ("running", "lost"):
         return []
     acts: list[Act] = [Ran(job=name, state=state, said=job.tail if state == "failed" else "")]
-    counts = _runs(case) / name / "counts.jsonl"
     if state == "done":
-        acts += toolbox.attach(case, str(counts), "results", turn)
-    case.ledger.append(_draft(ENDED, turn, value={"job": name, "turn": turn}))
+        acts += [Noted(evidence=tuple(_graded(case, _runs(case) / name)))]
+        acts += toolbox.attach(case, str(_runs(case) / name / COUNTS), "results", turn)
+    case.ledger.append(_draft(ENDED, turn, value=turn, inputs=(started.id,)))
     return acts
+
+
+def _graded(case: Casefile, run: Path) -> Iterator[str]:
+    """Ids of what the grader and the run's plan say: isolation, noise, reasons, extraction, decoding (GRD-1)."""
+    report, source = read_source(run / GRADING)
+    found = Grading.model_validate_json(report)
+    case.keep(report, source.name)
+    shares: dict[str, Quantity] = {} if found.noise is None else {"intake.grader_noise": _fraction(found.noise)}
+    counted = {f"grading.{reason}": count for reason, count in sorted(found.reasons.items())}
+    counted |= {f"grading.right_by_{way}": count for way, count in found.sensitivity.items()}
+    counted |= {"grading.ungradable_problems": len(found.ungradable)}
+    figures = shares | {name: Quantity(metric="value", value=count, unit="count") for name, count in counted.items()}
+    told = {"grading.isolation": found.tier, "grading.extraction": found.extraction, "intake.decoding": _decoding(run)}
+    for name, figure in figures.items():
+        yield case.ledger.append(_measured(name, figure, source)).id
+    for name, words in told.items():
+        yield case.ledger.append(_measured(name, words, source)).id
+
+
+def _decoding(run: Path) -> str:
+    told = Run(run).plan["decoding"]
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value not in (None, [], ""))
+
+
+def _fraction(value: float) -> Quantity:
+    return Quantity(metric="value", value=value, unit="fraction")
+
+
+def _measured(name: str, found: Quantity | str, source: Source) -> Draft:
+    quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
+    return Draft(
+        kind="measured",
+        name=name,
+        quantity=quantity,
+        value=value,
+        tool="verify.verify",
+        version=VERSION,
+        key=key_of(name, VERSION, value, source),
+        source=source,
+    )
 
 
 def control(case: Casefile, request: str, turn: int) -> list[Act]:
@@ -149,9 +192,10 @@ def control(case: Casefile, request: str, turn: int) -> list[Act]:
             job.cancel()
         if request == "resume":
             job.resume()
+            case.ledger.append(_draft(STARTED, turn, value=job.id, inputs=entry.inputs))
     except InvalidInput as error:
         return [Problem(message=str(error))]
-    return harvest(case, turn) or [Ran(job=job.id, state=job.state)]
+    return [] if harvest(case, turn) else [Ran(job=job.id, state=job.state)]
 
 
 def progress(case: Casefile) -> str:
@@ -180,5 +224,5 @@ def _draft(
         inputs=inputs,
         tool="runs.plan" if quantity is None else "cost.estimate",
         version=VERSION,
-        key=key_of(name, VERSION, [turn, value, quantity.value if quantity else None]),
+        key=key_of(name, VERSION, [turn, value, list(inputs), quantity.value if quantity else None]),
     )

@@ -46,6 +46,8 @@ def some_of_every_kind(case: Casefile) -> list[Act]:
         acts.Clash(question="Which one is wrong?"),
         acts.Report(),
         acts.Tried(),
+        acts.Estimated(evidence=(entry,), throughput_known=False),
+        acts.Ran(job=STRANGE, state="failed", said=STRANGE),
         acts.Decide(evidence="E1"),
         acts.Ask(),
         acts.Refuse(pattern="always_ssd", words=STRANGE),
