@@ -198,6 +198,7 @@ def test_a_burned_issue_serves_its_own_run_only(tmp_path: Path) -> None:
         ({"ids": []}, "no ids, or an id twice"),
         ({"ids": ["p02", "p02"]}, "no ids, or an id twice"),
         ({}, "both or neither of size and ids"),
+        ({"size": 2, "seed": -1}, "seed -1; expected 0 or more"),
         ({"size": 1, "ids": ["p02"]}, "both or neither of size and ids"),
     ],
 )

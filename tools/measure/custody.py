@@ -146,6 +146,8 @@ class Custody:
             book.refuse_name(name, purpose)
             if (size is None) == (ids is None):
                 raise InvalidInput(f"issue {name!r} names both or neither of size and ids", "one of them", "drop one")
+            if seed < 0:
+                raise InvalidInput(f"seed {seed}", "0 or more", "choose another", where=name)
             drawn = ids is None
             chosen = book.draw(size or 0, seed, stratified) if drawn else book.named(ids or (), purpose)
             given = {"ids": tuple(chosen), "reserved": book.mates(chosen), "seed": seed if drawn else None}
