@@ -26,7 +26,7 @@ from tools.measure.engines.transformers_local import TransformersLocal
 from tools.records import Decoding, Sample
 from tools.runs import Run
 from tools.store import digest
-from tools.tune import batches, rows, training, weights
+from tools.tune import batches, learner, rows, training, weights
 from tools.tune.plan import Plan
 
 PLANNED = {
@@ -159,10 +159,10 @@ def test_rows_of_another_arm_than_the_plan_are_refused(tmp_path: Path, base: Pat
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(tuned: Any, ids: Any, targets: Any) -> Any:
-        return next(tuned.parameters()).sum() * torch.nan
+    def broken(learning: Any, ids: Any, targets: Any) -> Any:
+        return next(learning.parameters()).sum() * torch.nan
 
-    monkeypatch.setattr(training._Tuned, "forward", broken)
+    monkeypatch.setattr(learner.Learner, "forward", broken)
     run = ready(tmp_path, base, plan(**FULL))
     with pytest.raises(TrainingFailed, match="step 1 is nan; expected a number; lower learning_rate"):
         training.train(run, plan(**FULL), SEALED, base)
@@ -248,12 +248,12 @@ def test_a_broken_epoch_ends_early() -> None:
 
 
 def test_the_chunked_loss_and_its_gradients_are_those_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHUNK_LOGITS", 50 * 3)
+    monkeypatch.setattr(learner, "CHUNK_LOGITS", 50 * 3)
     torch.manual_seed(0)
     hidden, head = torch.randn(10, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
     targets = torch.randint(0, 50, (10,))
     plain = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum")
-    ours = training._ChunkedLoss.apply(hidden, head, targets)
+    ours = learner.ChunkedLoss.apply(hidden, head, targets)
     torch.testing.assert_close(ours, plain)
     mine, wanted = (torch.autograd.grad(loss * 3, (hidden, head)) for loss in (ours, plain))
     torch.testing.assert_close(mine, wanted)
@@ -261,7 +261,7 @@ def test_the_chunked_loss_and_its_gradients_are_those_of_the_plain_one(monkeypat
 
 def test_no_target_is_no_loss_and_no_gradient() -> None:
     hidden = torch.zeros(0, 8, requires_grad=True)
-    loss = training._ChunkedLoss.apply(hidden, torch.zeros(5, 8), torch.zeros(0, dtype=torch.long))
+    loss = learner.ChunkedLoss.apply(hidden, torch.zeros(5, 8), torch.zeros(0, dtype=torch.long))
     loss.backward()
     assert (loss.item(), hidden.grad.shape) == (0, (0, 8))
 
@@ -269,15 +269,15 @@ def test_no_target_is_no_loss_and_no_gradient() -> None:
 def test_the_loss_of_a_padded_batch_is_that_of_its_rows_alone_by_the_models_own_account(base: Path) -> None:
     lm = AutoModelForCausalLM.from_pretrained(base).eval()
     _, _, lines = encoded(base, ("Hi", "yes", True), ("Hello there", "no, not " * 9, False))
-    tuned = training._Tuned(lm, torch.from_numpy(lines[0].ids[None]))
-    together = tuned(*(torch.from_numpy(array) for array in batches.padded(lines)))
+    learning = learner.Learner(lm, torch.from_numpy(lines[0].ids[None]))
+    together = learning(*(torch.from_numpy(array) for array in batches.padded(lines)))
     alone = 0.0
     for line in lines:
         ids = torch.from_numpy(line.ids[None])
         labels = ids.clone()
         labels[:, : line.start] = -100
         alone += lm(input_ids=ids, labels=labels).loss.item() * line.targets
-    assert tuned._short
+    assert learning._short
     assert together.item() == pytest.approx(alone, rel=1e-5)
 
 
@@ -286,10 +286,10 @@ def test_a_head_that_does_more_than_multiply_takes_the_long_way_to_the_same_loss
     lm.lm_head = torch.nn.Linear(32, lm.config.vocab_size, bias=True)
     ids = torch.arange(9)[None]
     targets = torch.where(ids > 3, ids + 1, -1)
-    tuned = training._Tuned(lm, ids)
+    learning = learner.Learner(lm, ids)
     wanted = torch.nn.functional.cross_entropy(lm(input_ids=ids).logits[0, 4:], targets[0, 4:], reduction="sum")
-    assert not tuned._short
-    torch.testing.assert_close(tuned(ids, targets), wanted)
+    assert not learning._short
+    torch.testing.assert_close(learning(ids, targets), wanted)
 
 
 # a whole run
@@ -353,6 +353,27 @@ def test_adapter_and_merged_model_agree_on_greedy_answers(tmp_path: Path, base: 
     assert parity.largest_difference < 1e-4
     other = weights.merge_parity(base, output(run), base, asked, max_new_tokens=24)
     assert not other.holds
+
+
+@pytest.mark.parametrize(
+    ("settings", "within"),
+    [
+        ({"gradient_checkpointing": True}, 1e-5),
+        ({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}, 1e-5),
+        ({"bf16": True}, 2e-2),
+    ],
+    ids=["gradient checkpointing", "accumulation", "bf16"],
+)
+def test_what_saves_memory_leaves_the_loss_curve_alone(
+    tmp_path: Path, base: Path, settings: dict[str, Any], within: float
+) -> None:
+    curves = []
+    for name, more in (("plain", {}), ("saving", settings)):
+        planned = plan(lora_dropout=0.0, **more)
+        run = ready(tmp_path / name, base, planned)
+        training.train(run, planned, SEALED, base)
+        curves.append(losses(run))
+    assert curves[1] == pytest.approx(curves[0], rel=within)
 
 
 # killed, and in company

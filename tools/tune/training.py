@@ -12,21 +12,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import os
 import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import AutoConfig, AutoTokenizer, get_scheduler
 
 from tools.errors import AntiPattern, InvalidInput, TrainingFailed
@@ -37,11 +33,10 @@ from tools.runs import Rows, Run
 from tools.stats.cost import Cost, Meter
 from tools.tune import batches, rows, weights
 from tools.tune.batches import IntArray, Line
+from tools.tune.learner import World, half_precision, load, optimiser, together
 from tools.tune.plan import Plan, Training
 
 FOLDER, LOG, TRAINED, EXAMPLE = "training", "log", "trained.json", "example.txt"
-# logits of one chunk: small enough to stay near the processor, large enough for a fast product
-CHUNK_LOGITS = 2**24
 CHECKPOINT = "checkpoint-"
 
 
@@ -78,11 +73,12 @@ def train(
     """
     seal, selection = _sealed(sealed), _as_planned(rows.selected(run), plan)
     base_sha256 = weights.same_base(base, selection.origin.base_sha256)
-    with _world() as world:
+    with together() as world:
         told = _told(plan.training, selection, seal, base_sha256, world)
         folder = Run(run.folder / FOLDER, told)
         if not (folder.folder / TRAINED).exists():
             _Fit(run, folder, plan, selection, base, world, say).run()
+            world.wait()
         return Trained.model_validate_json((folder.folder / TRAINED).read_bytes())
 
 
@@ -114,160 +110,6 @@ def _told(training: Training, selection: rows.Selection, seal: Seal, base: str, 
         "sft_sha256": selection.sft_sha256,
         "processes": world.size,
     }
-
-
-# one process or many
-
-
-@dataclass(frozen=True)
-class World:
-    """The processes that train together; one, unless a launcher started more."""
-
-    rank: int
-    size: int
-    device: torch.device
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process writes what there is one of."""
-        return self.rank == 0
-
-    def total(self, value: Tensor) -> float:
-        """The sum of a value over all processes."""
-        if self.size > 1:
-            dist.all_reduce(value)
-        return value.item()
-
-
-@contextlib.contextmanager
-def _world() -> Iterator[World]:
-    size, cuda = int(os.environ.get("WORLD_SIZE", "1")), torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-    if size == 1:
-        yield World(0, 1, device)
-        return
-    dist.init_process_group("nccl" if cuda else "gloo")
-    try:
-        yield World(dist.get_rank(), size, device)
-    finally:
-        dist.destroy_process_group()
-
-
-# the loss
-
-
-class _ChunkedLoss(torch.autograd.Function):
-    """Summed cross-entropy of hidden states against targets, with one chunk of logits at a time.
-
-    The gradient is taken in the forward pass, while a chunk's logits are there: none are kept, none computed twice.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-        loss = hidden.new_zeros((), dtype=torch.float32)
-        to_hidden = torch.empty_like(hidden)
-        to_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
-        size = max(1, CHUNK_LOGITS // head.shape[0])
-        chunks = (hidden.split(size), targets.split(size), to_hidden.split(size))
-        for part, wanted, gradient in zip(*chunks, strict=True):
-            logits = nn.functional.linear(part, head).float()
-            norm = logits.logsumexp(1, keepdim=True)
-            loss += norm.sum() - logits.gather(1, wanted[:, None]).sum()
-            chance = logits.sub_(norm).exp_()
-            chance.scatter_add_(1, wanted[:, None], -torch.ones_like(norm))
-            chance = chance.to(head.dtype)
-            gradient.copy_(chance @ head)
-            if to_head is not None:
-                to_head.addmm_(chance.T, part.to(head.dtype))
-        ctx.save_for_backward(to_hidden, to_head)
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        to_hidden, to_head = ctx.saved_tensors
-        scale = upstream[0]
-        return to_hidden * scale, None if to_head is None else to_head * scale, None
-
-
-class _Tuned(nn.Module):
-    """A causal language model that answers with its summed loss; logits of prompts and padding are never computed.
-
-    The short way through the last layer is taken only where it gives the model's own logits on a first look: some
-    models cap, scale or bias them.
-    """
-
-    def __init__(self, lm: Any, look: Tensor) -> None:
-        super().__init__()
-        self.lm = lm
-        self._short = self._plain_head(look)
-
-    @property
-    def causal(self) -> Any:
-        """The language model itself, adapters inside."""
-        return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
-
-    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        counted = targets >= 0
-        if self._short:
-            hidden = self.causal.base_model(input_ids=ids, use_cache=False).last_hidden_state[counted]
-            loss: Tensor = _ChunkedLoss.apply(hidden, self.causal.get_output_embeddings().weight, targets[counted])
-            return loss
-        logits = self.causal(input_ids=ids, use_cache=False).logits[counted].float()
-        return nn.functional.cross_entropy(logits, targets[counted], reduction="sum")
-
-    @torch.no_grad()
-    def _plain_head(self, look: Tensor) -> bool:
-        head = self.causal.get_output_embeddings()
-        if type(head) is not nn.Linear:
-            return False
-        was, _ = self.training, self.eval()
-        hidden = self.causal.base_model(input_ids=look, use_cache=False).last_hidden_state
-        own = self.causal(input_ids=look, use_cache=False).logits
-        self.train(was)
-        return torch.allclose(nn.functional.linear(hidden, head.weight), own, rtol=1e-3, atol=1e-3)
-
-
-# the model
-
-
-def _bf16(training: Training, world: World) -> bool:
-    if training.bf16 is not None:
-        return training.bf16
-    return world.device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def _model(base: Path, training: Training, world: World, look: Tensor) -> _Tuned:
-    # frozen weights may rest in half precision; weights that learn, and shards, stay in full
-    half = _bf16(training, world) and training.method == "lora" and world.size == 1
-    dtype = torch.bfloat16 if half else torch.float32
-    lm = weights.adapted(weights.load(base, dtype).to(world.device), training)
-    tuned = _Tuned(lm, look.to(world.device)).train()
-    if training.gradient_checkpointing:
-        tuned.causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if world.size > 1:
-        _shard(tuned, world, _bf16(training, world))
-    return tuned
-
-
-def _shard(tuned: _Tuned, world: World, half: bool) -> None:
-    mesh = dist.init_device_mesh(world.device.type, (world.size,))
-    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
-    whole = set(tuned.causal._no_split_modules or ())
-    for module in [m for m in tuned.modules() if type(m).__name__ in whole]:
-        fully_shard(module, mesh=mesh, mp_policy=policy)
-    fully_shard(tuned, mesh=mesh, mp_policy=policy)
-
-
-def _optimiser(tuned: _Tuned, training: Training) -> torch.optim.AdamW:
-    learning = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    betas = (0.9, training.adam_beta2)
-    return torch.optim.AdamW([g for g in groups if g["params"]], training.learning_rate, betas, fused=True)
 
 
 # the fit
@@ -308,7 +150,7 @@ class _Fit:
 
     def _checked(self) -> list[Line]:
         config = AutoConfig.from_pretrained(self._base, local_files_only=True)
-        room = getattr(config, "max_position_embeddings", None) or 2**20
+        room = getattr(config.get_text_config(), "max_position_embeddings", None) or 2**20
         lines = batches.encode(self._tokenizer, self._pairs, min(room, self._training.max_seq_length or room))
         batches.check_mask(self._tokenizer, lines, self._pairs)
         memory = weights.memory(config, self._training, max(len(line.ids) for line in lines), self._world.size)
@@ -328,9 +170,9 @@ class _Fit:
         # the adapter starts alike everywhere; dropout differs from process to process
         torch.manual_seed(self._training.seed)
         look = torch.from_numpy(self._lines[0].ids[None, :16])
-        self._tuned = _model(self._base, self._training, self._world, look)
+        self._learner = load(self._base, self._training, self._world, look)
         torch.manual_seed(self._training.seed + self._world.rank)
-        self._optimiser = _optimiser(self._tuned, self._training)
+        self._optimiser = optimiser(self._learner, self._training)
         self._scheduler = get_scheduler(
             self._training.lr_scheduler_type,
             self._optimiser,
@@ -365,7 +207,7 @@ class _Fit:
         if not math.isfinite(loss):
             do = "lower learning_rate, raise warmup_steps, or look at the rows of this step"
             raise TrainingFailed(f"the loss of step {self._done + 1} is {loss}; expected a number; {do}")
-        norm = nn.utils.clip_grad_norm_(self._tuned.parameters(), self._training.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(self._learner.parameters(), self._training.max_grad_norm)
         self._optimiser.step()
         self._scheduler.step()
         self._optimiser.zero_grad()
@@ -390,8 +232,8 @@ class _Fit:
         rounds, mine = -(-len(parts) // world.size), parts[world.rank :: world.size]
         loss = torch.zeros((), device=world.device)
         for part in [*mine, *[None] * (rounds - len(mine))]:
-            with torch.autocast(world.device.type, torch.bfloat16, enabled=_bf16(self._training, world)):
-                summed = self._tuned(*self._tensors(part or lines[:1], idle=part is None))
+            with torch.autocast(world.device.type, torch.bfloat16, enabled=half_precision(self._training, world)):
+                summed = self._learner(*self._tensors(part or lines[:1], idle=part is None))
             # FSDP takes the mean over processes, and the sum is wanted
             (summed * (world.size / max(targets, 1))).backward()
             loss += summed.detach()
@@ -413,7 +255,7 @@ class _Fit:
 
     def _state(self) -> dict[str, Any]:
         model, optimiser = get_state_dict(
-            self._tuned, self._optimiser, options=StateDictOptions(ignore_frozen_params=True)
+            self._learner, self._optimiser, options=StateDictOptions(ignore_frozen_params=True)
         )
         cuda = torch.cuda.get_rng_state() if self._world.device.type == "cuda" else torch.empty(0)
         return {
@@ -447,7 +289,7 @@ class _Fit:
             dcp.load(state, checkpoint_id=found[-1])
         options = StateDictOptions(ignore_frozen_params=True, strict=False)
         set_state_dict(
-            self._tuned,
+            self._learner,
             self._optimiser,
             model_state_dict=state["model"],
             optim_state_dict=state["optimiser"],
@@ -466,12 +308,12 @@ class _Fit:
     # the end
 
     def _finish(self) -> None:
-        state = weights.full_state(self._tuned)
+        state = weights.full_state(self._learner)
         if not self._world.leads:
             return
         found = self._trained()
         card = weights.card(found.model_dump(), self._selection, self._training, rows.ledger(self._run))
-        weights.export(self._tuned.lm, state, self._own_tokenizer(), card, self._folder.folder / weights.OUTPUT)
+        weights.export(self._learner.lm, state, self._own_tokenizer(), card, self._folder.folder / weights.OUTPUT)
         self._folder.write(TRAINED, found.model_dump_json(indent=2) + "\n")
         for old in self._checkpoints():
             shutil.rmtree(old)

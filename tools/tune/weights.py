@@ -113,6 +113,7 @@ def memory(config: Any, training: Training, longest: int, processes: int) -> Mem
 
 def _kept_per_token(config: Any, training: Training) -> int:
     """Numbers that backward needs of one token, over all layers: about ten of the width and four of the inner one."""
+    config = config.get_text_config()
     width, layers = config.hidden_size, config.num_hidden_layers
     inner = getattr(config, "intermediate_size", None) or 4 * width
     layer = 12 * width + 5 * inner + 7 * (training.lora_r or 0)
