@@ -39,14 +39,15 @@ def empty(tmp_path: Path) -> Casefile:
 
 
 def some_of_every_kind(case: Casefile) -> list[Act]:
-    entry = case.ledger.named("intake")[0].id
+    entry, size = case.ledger.named("intake")[0].id, case.ledger.get("intake.heldout_n")
+    assert size is not None
     return [
         acts.Noted(evidence=(entry,)),
         acts.Unrecorded(words=STRANGE, field="pass_at_1", reason="hedge"),
         acts.Clash(question="Which one is wrong?"),
         acts.Report(),
         acts.Tried(),
-        acts.Estimated(evidence=(entry,), throughput_known=False),
+        acts.Estimated(evidence=(size.id,), throughput_known=False),
         acts.Ran(job=STRANGE, state="failed", said=STRANGE),
         acts.Decide(evidence="E1"),
         acts.Ask(),
