@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent import extract, intake
+from agent import contradictions, extract, intake
 from agent.acts import Act, Clash, Decide, Exported, Noted, Problem, Refuse, Report, Tried, Unrecorded
 from agent.driver import Proposal
 from tools import claims
@@ -73,7 +73,7 @@ def record(case: Casefile, message: str, turn: int, proposals: tuple[Proposal, .
     # without this turn's own entries, which are there already when a killed turn runs again
     before = fold(entry for entry in case.ledger.entries if entry not in entries)
     acts: list[Act] = [Noted(evidence=tuple(entry.id for entry in entries))] if entries else []
-    acts += [Clash(question=clash.question) for clash in intake.contradictions(before, entries)]
+    acts += [Clash(question=clash.question) for clash in contradictions.among(before, entries)]
     return acts + [Unrecorded(words=u.words, field=u.field, reason=u.reason) for u in reading.unrecorded]
 
 
@@ -106,7 +106,7 @@ def _attach_results(case: Casefile, path: str, turn: int) -> list[Act]:
     for draft in dossier.table_drafts(table, (entry.id,)):
         case.ledger.append(draft)
     facts = [case.ledger.append(draft) for draft in _measured_facts(results.counts, kept, entry.id)]
-    clashes = [Clash(question=clash.question) for clash in intake.disagreements(case.ledger.entries, table)]
+    clashes = [Clash(question=clash.question) for clash in contradictions.with_counts(case.ledger.entries, table)]
     record_trials(case)
     overlap = _overlap(case)
     return [Noted(evidence=tuple(fact.id for fact in facts)), Report(), *clashes, *overlap]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import extract, intake
+from agent import contradictions, extract, intake
 from agent.driver import Proposal
 from tools import claims
 from tools.evidence import Ledger
@@ -30,7 +30,7 @@ def questions(ledger: Ledger, before: str, now: str) -> list[str]:
     """What is asked after the second message."""
     said(ledger, before)
     workload = fold(ledger.entries)
-    clashes = intake.contradictions(workload, said(ledger, now))
+    clashes = contradictions.among(workload, said(ledger, now))
     return [claims.fill(clash.question, ledger).text for clash in clashes]
 
 
