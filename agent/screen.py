@@ -64,7 +64,7 @@ def screen(text: str) -> Screening:
     findings = screen_config.read(text)
     shown = marked(text, findings)
     reading = _model().read(shown)
-    score = _settled(scores(_model(), reading.logits, findings), text)
+    score = scores(_model(), reading.logits, findings, shown)
     sure, doubt = _model().arrays["confident"], _model().arrays["unsure"]
     said = [i for i in range(len(PATTERNS)) if score[i] >= sure[i]]
     asked = [int(i) for i in np.argsort(-score, kind="stable") if doubt[i] <= score[i] < sure[i]][:MOST_QUESTIONS]
@@ -79,8 +79,8 @@ def screen(text: str) -> Screening:
 
 
 # phrases whose sense does not hang on the rest of the message: drawing the pool from an evaluation set, or assuming a
-# rate, unless the message denies or reports it; and a plain "do not assume". Each is narrow on purpose: a phrase that
-# also fits right practice ("sample from prod logs; eval stays held out") would accuse with certainty
+# rate, unless the message denies or reports it. Each is narrow on purpose: a phrase that also fits right practice
+# ("sample from prod logs; eval stays held out") would accuse with certainty
 DRAWN = re.compile(
     r"\b(?:sampl|draw|tak|pull|reus|us|grab|borrow|feed)\w*\b[^.?!;,\n]{0,40}\b(?:prompts?|pool|problems|questions)\b"
     r"[^.?!;,\n]{0,30}\b(?:from|out of|off)(?:\s+(?:the|our|my|your|its|that|this|same|whole|full|public)){0,3}\s+"
@@ -101,32 +101,68 @@ DENIED = re.compile(
     r"cannot|leak\w*|different|separate\w*|removed?|bad|mistake|except|if|whether|rejected)\b|n['’]t\b",
     re.I,
 )
-ELSEWHERE = re.compile(
-    r"\b(?:prompts?|pool|problems|questions)\b[^.?!;,\n]{0,20}\bfrom(?:\s+(?:the|our|my|real|last|old|internal)){0,3}\s+"
-    r"(?:prod\w*|tickets?|logs?|forums?|github|gitlab|issues?|jira|users?|telemetry|customers?)\b",
-    re.I,
+SETTLING: tuple[tuple[Pattern, re.Pattern[str]], ...] = (("pool_from_eval", DRAWN), ("assumed_numbers", ASSUMED))
+
+_N = r"[^.?!\n]"
+_PHRASES: tuple[tuple[Pattern, str], ...] = (
+    ("always_ssd", r"(?:not|n['’]t|nobody|hardly)\s+(?:\w+\s+)?(?:believe|claim|think|say|proven|convinced|know)\b"),
+    ("always_ssd", r"(?:doubt|may or may not|is it true|whether)\b"),
+    (
+        "same_set_eval",
+        rf"(?:not|never|n['’]t)\s+(?:\w+\s+)?(?:evaluat\w*|test|report|score|measure)\b{_N}{{0,30}}\btrain",
+    ),
+    (
+        "skip_passk",
+        r"(?:still|first|already|will|want|must|always)\s+(?!not\b)(?:\w+\s+)?(?:measure|draw|run|compute|sample)\w*\b",
+    ),
+    (
+        "skip_passk",
+        rf"(?:pass ?@ ?(?:8|16|k)|k\s?=\s?(?:4|8|16))\b{_N}{{0,30}}\b(?:measured|done|running|before|first)\b",
+    ),
+    ("blurred_filtering", r"(?:verifier[- _]aware|va[- ]arm|own (?:arm|column)|separate arm)"),
+    (
+        "skip_safety_probe",
+        r"(?:safety|refusals?|harmful)\b[^.?!,;\n]{0,30}\b(?:stays?|kept|doubled|ready|included|sealed|hashed)\b",
+    ),
+    ("promote_round2", rf"gates?\b{_N}{{0,20}}\b(?:failed|fails|closed|passed|green|said no|refused)\b"),
+    ("promote_round2", rf"(?:fail(?:ed|s|ing)|pass(?:ed|es)|has to pass|until|through)\b{_N}{{0,20}}\bgates?\b"),
+    ("promote_round2", rf"round[- ]?(?:1|one)\b{_N}{{0,20}}\b(?:stays|remains|ships?|keeps)\b"),
+    ("assumed_numbers", r"(?:not|never|n['’]t|nothing|without|no)\s+(?:\w+\s+)?assum\w+"),
+    (
+        "pool_from_eval",
+        rf"(?:prompts?|pool|problems|questions)\b{_N}{{0,20}}\bfrom(?:\s+(?:the|our|my|real|last|old|internal)){{0,3}}\s+"
+        r"(?:prod\w*|tickets?|logs?|forums?|github|gitlab|issues?|jira|users?|telemetry|customers?|support)\b",
+    ),
+    (
+        "skip_battery",
+        rf"(?:no|not|never|nobody|n['’]t)\b{_N}{{0,25}}\b(?:tolerances?|thresholds?|levels?)\b{_N}{{0,25}}\b(?:after|once)\b",
+    ),
+    (
+        "ship_without_rollback",
+        rf"(?:old|previous|last|base)\b{_N}{{0,30}}\b(?:weights?|checkpoints?|models?|files|ckpt|version)\b{_N}{{0,30}}"
+        r"\b(?:stays?|kept|remains?|retained|warm|(?:not|never)\s+(?:\w+\s+)?(?:deleted|removed|overwritten))\b",
+    ),
+    (
+        "ship_without_rollback",
+        r"(?:not|never|n['’]t|nobody)\s+(?:\w+\s+){0,2}(?:overwrites?|ships?|deploy\w*|goes? live|delete\w*)\b",
+    ),
+    (
+        "ship_without_rollback",
+        rf"(?:rollback|rolling back|flip)\b{_N}{{0,25}}\b(?:tested|drill\w*|rehearsed|one flag|one flip|tried)\b",
+    ),
 )
-NOT_ASSUMED = re.compile(r"\b(?:not|never|n['’]t|nothing|without|no)\s+(?:\w+\s+)?assum\w+", re.I)
-SETTLING: tuple[tuple[re.Pattern[str], Pattern], ...] = ((DRAWN, "pool_from_eval"), (ASSUMED, "assumed_numbers"))
-
-
-EXCUSING: tuple[tuple[re.Pattern[str], Pattern, re.Pattern[str] | None], ...] = (
-    (NOT_ASSUMED, "assumed_numbers", None),
-    (ELSEWHERE, "pool_from_eval", DRAWN),
+_ONLY_LOW = re.compile(
+    rf"\A(?!.*(?:{HIGH_SHARE}|{_FOUND['heavy_mix']}|\b(?:half|third|quarter|most|majority|double|equal|\d+[:/]\d+)\b))"
+    rf".*{LOW_SHARE}",
+    re.I | re.S,
 )
-
-
-def _settled(score: FloatArray, text: str) -> FloatArray:
-    """The scores where a phrase settles them: certain, or worth no more than a question."""
-    plain = not DENIED.search(text) and not REPORTED.search(text)
-    for phrase, pattern in SETTLING:
-        if plain and phrase.search(text):
-            score[_PLACE[pattern]] = 1.0
-    for phrase, pattern, unless in EXCUSING:
-        if phrase.search(text) and not (unless and unless.search(text)):
-            place = _PLACE[pattern]
-            score[place] = min(score[place], _model().arrays["unsure"][place])
-    return score
+EXCUSING: tuple[tuple[Pattern, re.Pattern[str]], ...] = (
+    ("heavy_mix", _ONLY_LOW),
+    *((pattern, re.compile(rf"(?:\b|(?=n['’]t\b)){phrase}", re.I)) for pattern, phrase in _PHRASES),
+)
+"""Right practice in words that the flags share. Where one of these stands in the corpus, its flag is right in one
+message of a hundred, so it is neither said nor asked."""
+EXCUSED = 0.05
 
 
 @lru_cache(maxsize=1)
@@ -134,11 +170,21 @@ def _model() -> Encoder:
     return Encoder.load(MODEL)
 
 
-def scores(model: Encoder, logits: FloatArray, findings: list[Finding]) -> FloatArray:
-    """One score per flag in 0..1, in the order of PATTERNS: the encoder's, raised where a config embodies the flag."""
+def scores(model: Encoder, logits: FloatArray, findings: list[Finding], shown: str) -> FloatArray:
+    """One score per flag in 0..1, in the order of PATTERNS.
+
+    The encoder's, raised where a config embodies the flag, and overruled where a phrase of the marked text settles it.
+    """
     solid = {f.pattern for f in findings if f.solid}
     bonus = np.array([float(model.arrays["bonus"]) if p in solid else 0.0 for p in PATTERNS], np.float32)
     score: FloatArray = 1 / (1 + np.exp(-(logits + bonus)))
+    for pattern, phrase in EXCUSING:
+        if phrase.search(shown):
+            score[_PLACE[pattern]] = min(score[_PLACE[pattern]], EXCUSED)
+    if not DENIED.search(shown) and not REPORTED.search(shown):
+        for pattern, phrase in SETTLING:
+            if phrase.search(shown):
+                score[_PLACE[pattern]] = 1.0
     return score
 
 

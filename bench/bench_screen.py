@@ -78,8 +78,8 @@ def model_scores(model: Encoder) -> Scorer:
     def scores(text: str) -> ScoreArray:
         text = clean(text)
         findings = screen_config.read(text)
-        logits = model.read(screen.marked(text, findings)).logits
-        return np.asarray(screen.scores(model, logits, findings), np.float64)
+        shown = screen.marked(text, findings)
+        return np.asarray(screen.scores(model, model.read(shown).logits, findings, shown), np.float64)
 
     return scores
 

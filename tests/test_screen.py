@@ -166,6 +166,27 @@ def test_a_phrase_settles_nothing_where_right_practice_shares_its_words(text: st
     assert not flags(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("Ten percent replay, no more.", "heavy_mix"),
+        ("We never overwrite the weights. The new ones get their own folder.", "ship_without_rollback"),
+        ("The refusal set is ready and hashed together with the other five.", "skip_safety_probe"),
+        ("Round 2 failed its gate, so round 1 stays in production.", "promote_round2"),
+        ("We do not believe that it works for every model.", "always_ssd"),
+        ("Nobody changes the tolerances after the run.", "skip_battery"),
+    ],
+)
+def test_right_practice_that_shares_the_words_is_neither_said_nor_asked(text: str, pattern: Pattern) -> None:
+    screening = screen.screen(text)
+    assert pattern not in {flag.pattern for flag in (*screening.flags, *screening.unsure)}
+
+
+def test_a_small_share_excuses_no_large_one() -> None:
+    assert "heavy_mix" in flags("We mix in 40% of the old SFT data, and 5% of it is Go.")
+    assert "heavy_mix" in flags("replay_pct = 35\ndropout = 0.05")
+
+
 @pytest.mark.parametrize("text", ["", " \n\t", "...", "\x00\x01\x02", "\ue000\ue00a\ue00b", "🙂🙂"])
 def test_a_message_without_words_has_no_flags(text: str) -> None:
     assert screen.screen(text) == screen.Screening()
