@@ -1,9 +1,12 @@
 """The words between the figures: a closed vocabulary, and what its everyday words may not be combined to say.
 
-Every word has to be known (`words.kind`). Beyond that, three rules. A number or a measure in words is refused, but for
+Every word has to be known (`words.kind`). Beyond that, four rules. A number or a measure in words is refused, but for
 counts of the conversation's own things ("two questions"). A word that tells a result (improved, better, passes), or a
 degree or a verb said of one, has to stand in a clause that asserts nothing: a question left open, a condition, a
-possibility, an aim, a denial of evidence. And a statement that names a result may use only words of procedure.
+possibility, an aim, a denial of evidence. A statement that names a result may use only words of procedure. And a
+result, a gate or a probe may be described only by what is done with it ("is sealed"), not by how it fares ("is open").
+
+Read from `refuse_unsupported` down: reading a sentence, judging its words, then the clauses that assert nothing.
 
 What it cannot see: irony, and whether a statement of procedure is true.
 """
