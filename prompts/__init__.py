@@ -5,6 +5,7 @@ are, for the ledger to fill; any other doubled brace stands for one brace. Refus
 value and a value without a blank.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def _written(match: re.Match[str], values: dict[str, str]) -> str:
     if match["blank"]:
         return values[match["blank"]]
     return match["reference"] or match["brace"][0]
+
+
+def probe_set(name: str) -> list[dict[str, str]]:
+    """The prompts of a frozen probe set, without the licence line that leads the file."""
+    lines = (HERE / "probes" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines[1:]]
 
 
 def names(folder: str = "") -> tuple[str, ...]:

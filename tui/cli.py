@@ -93,6 +93,7 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     both = commands.add_parser("measure", parents=[run], help="sample, verify and the pass@k table in one go")
     _sampling(both)
     _grading(both)
+    _tuning(commands, run)
     overlap = commands.add_parser("contamination", help="what a prompt pool has in common with an evaluation set")
     overlap.add_argument("--eval", type=Path, required=True, help="evaluation problems")
     overlap.add_argument(
@@ -112,6 +113,28 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     end.add_argument("--cancel", action="store_true", help="end it; what is done is kept")
     end.add_argument("--resume", action="store_true", help="go on with it")
     jobs.add_argument("--home", type=Path, default=None, help="folder that holds jobs/ and sessions/")
+
+
+def _tuning(commands: argparse._SubParsersAction[argparse.ArgumentParser], run: argparse.ArgumentParser) -> None:
+    plan = argparse.ArgumentParser(add_help=False)
+    plan.add_argument("--plan", type=Path, required=True, help="a bundle, or a whole plan as YAML or JSON")
+    seal = commands.add_parser("seal", parents=[run, plan], help="fix what a result is judged by, before training")
+    seal.add_argument("--slice", action="append", default=[], help="a slice that is reported; repeat it for several")
+    seal.add_argument("--amend", metavar="REASON", help="change sealed terms, with the change on record")
+    train = commands.add_parser("train", parents=[run, plan], help="fine-tune the base on a run's answers, by a plan")
+    train.add_argument("--base", type=Path, help="model folder (default: the embedded model)")
+    probe = commands.add_parser("probe", parents=[run], help="ask the probe sets; with --against read the battery")
+    probe.add_argument("--against", type=Path, help="run folder of the base, probed before")
+    probe.add_argument("--limit", type=int, help="prompts of each set (default: all)")
+    _sampling(probe)
+    gate = commands.add_parser("gate", help="whether a second round may start")
+    gate.add_argument("base", type=Path, help="run folder of the base")
+    gate.add_argument("tuned", type=Path, help="run folder of the tuned model")
+    gate.add_argument(
+        "--round-two", type=Path, metavar="FILE", help="JSON: checkpoint, sampled_from, pool, evaluation, earlier"
+    )
+    cost = commands.add_parser("cost", help="what runs cost, by stage")
+    cost.add_argument("runs", type=Path, nargs="+", help="run folders")
 
 
 def _grading(verify: argparse.ArgumentParser) -> None:

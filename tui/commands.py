@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InvalidInput
-from tui import measuring
+from tui import measuring, tuning
 from tui.plain import print_json
 
 if TYPE_CHECKING:
@@ -392,6 +392,11 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "verify": measuring.verify,
     "measure": measuring.measure,
     "contamination": measuring.contamination,
+    "seal": tuning.seal,
+    "train": tuning.train,
+    "probe": tuning.probe,
+    "gate": tuning.gate,
+    "cost": tuning.cost,
     "custody": measuring.custody,
     "estimate": measuring.estimate,
     "jobs": measuring.jobs,

@@ -34,19 +34,19 @@ def sample(arguments: Arguments) -> int:
     """Answers of a model into a run folder."""
     from tools.measure import sampling
 
-    problems = _given(arguments)
-    with _engine(arguments) as engine, _metered("sampling", arguments.run, arguments.gpus) as meter:
-        print(f"the first prompt, as the model sees it:\n{engine.rendered(problems[0].prompt)}\n", file=sys.stderr)
+    problems = given(arguments)
+    with engine(arguments) as model, meter("sampling", arguments.run, arguments.gpus) as count:
+        print(f"the first prompt, as the model sees it:\n{model.rendered(problems[0].prompt)}\n", file=sys.stderr)
         done = sampling.sample(
             arguments.run,
             problems,
-            engine,
-            _decoding(arguments),
+            model,
+            decoding(arguments),
             arguments.n,
             _template(arguments),
-            lambda progress: meter(progress.done, progress.wanted, progress.tokens or 0),
+            lambda progress: count(progress.done, progress.wanted, progress.tokens or 0),
         )
-    _say(arguments, done.model_dump(mode="json"), f"{arguments.run}: {done.done:,} of {done.wanted:,} samples")
+    say(arguments, done.model_dump(mode="json"), f"{arguments.run}: {done.done:,} of {done.wanted:,} samples")
     return 0
 
 
@@ -57,17 +57,17 @@ def verify(arguments: Arguments) -> int:
 
     run = Run(arguments.run)
     wanted = sum(1 for _ in run.rows(grading.SAMPLES))
-    with _metered("grading", arguments.run) as meter:
+    with meter("grading", arguments.run) as count:
         found = grading.verify(
             run,
-            _given(arguments),
+            given(arguments),
             extraction=arguments.extraction,
             workers=arguments.workers,
             tier=arguments.tier,
             unsafe=arguments.unsafe_no_isolation,
-            on_grade=lambda done: meter(done, wanted, 0),
+            on_grade=lambda done: count(done, wanted, 0),
         )
-    _say(arguments, found.model_dump(mode="json"), "\n".join(_grading_lines(arguments.run, found)))
+    say(arguments, found.model_dump(mode="json"), "\n".join(_grading_lines(arguments.run, found)))
     return 0
 
 
@@ -92,7 +92,7 @@ def measure(arguments: Arguments) -> int:
     return commands.passk(arguments)
 
 
-def _given(arguments: Arguments) -> tuple[Problem, ...]:
+def given(arguments: Arguments) -> tuple[Problem, ...]:
     """The problems of a run: those it began with, else the file that is named, which it then keeps a copy of."""
     from tools.measure import problems
     from tools.measure.pools import located
@@ -115,18 +115,18 @@ def _given(arguments: Arguments) -> tuple[Problem, ...]:
 
 
 @contextmanager
-def _engine(arguments: Arguments) -> Iterator[Engine]:
+def engine(arguments: Arguments) -> Iterator[Engine]:
     from tools.measure.engines import open_engine
 
     settings = dict(map(_setting, arguments.set))
     settings |= {"model": arguments.model} if arguments.model else {}
     settings |= {"base_urls": arguments.base_url} if arguments.base_url else {}
     name = "openai_api" if arguments.base_url else arguments.engine
-    engine = open_engine(name, **settings)
+    opened = open_engine(name, **settings)
     try:
-        yield engine
+        yield opened
     finally:
-        engine.close()
+        opened.close()
 
 
 def _setting(given: str) -> tuple[str, Any]:
@@ -140,7 +140,7 @@ def _setting(given: str) -> tuple[str, Any]:
         return name, value
 
 
-def _decoding(arguments: Arguments) -> Decoding:
+def decoding(arguments: Arguments) -> Decoding:
     from tools.records import Decoding
 
     return Decoding(
@@ -164,7 +164,7 @@ def _template(arguments: Arguments) -> str | dict[str, str]:
 
 
 @contextmanager
-def _metered(stage: Stage, run: Path, gpus: int = 0) -> Iterator[Callable[[int, int, int], None]]:
+def meter(stage: Stage, run: Path, gpus: int = 0) -> Iterator[Callable[[int, int, int], None]]:
     """A function for done, wanted and tokens so far: progress to whoever looks, the cost to the run's `cost.jsonl`."""
     from tools.jobs import Reporter
     from tools.runs import Rows
@@ -196,7 +196,7 @@ def contamination(arguments: Arguments) -> int:
         found = overlap.within(evaluation)
     else:
         found = overlap.check(evaluation, pools.prompts(pools.located(arguments.pool)))
-    _say(arguments, found.model_dump(mode="json"), "\n".join(_overlap_lines(found)))
+    say(arguments, found.model_dump(mode="json"), "\n".join(_overlap_lines(found)))
     return 1 if found.blocked else 0
 
 
@@ -249,7 +249,7 @@ def custody(arguments: Arguments) -> int:
         + (f", burned by {issue.burned_by}" if issue.burned_by else "")
         for issue in state.issues.values()
     ]
-    _say(arguments, state.model_dump(mode="json"), "\n".join(lines))
+    say(arguments, state.model_dump(mode="json"), "\n".join(lines))
     return 0
 
 
@@ -270,7 +270,7 @@ def estimate(arguments: Arguments) -> int:
     parts += [f"at most {value:,.2f} {name}" for name, value in hours.items() if value is not None]
     if found.wall_hours is None:
         parts.append("hours unknown: no throughput was given (--tokens-per-second), and none is guessed")
-    _say(arguments, found.model_dump(mode="json"), "\n".join(parts))
+    say(arguments, found.model_dump(mode="json"), "\n".join(parts))
     return 0
 
 
@@ -283,7 +283,7 @@ def jobs(arguments: Arguments) -> int:
     folder = home(arguments)
     if arguments.job is None:
         rows = [_job_row(job) for job in found(folder)]
-        _say(arguments, rows, "\n".join(map(_job_line, rows)) or "no jobs yet")
+        say(arguments, rows, "\n".join(map(_job_line, rows)) or "no jobs yet")
         return 0
     job = Job(folder / "jobs" / arguments.job)
     if arguments.cancel:
@@ -291,7 +291,7 @@ def jobs(arguments: Arguments) -> int:
     elif arguments.resume:
         job.resume()
     row = _job_row(job)
-    _say(arguments, row | {"log": job.tail}, f"{_job_line(row)}\n{job.tail}".strip())
+    say(arguments, row | {"log": job.tail}, f"{_job_line(row)}\n{job.tail}".strip())
     return 0
 
 
@@ -309,7 +309,7 @@ def _job_line(row: dict[str, Any]) -> str:
     return f"{row['id']:12} {row['state'].upper():10} {row['progress'] or row['command']}"
 
 
-def _say(arguments: Arguments, record: Any, text: str) -> None:
+def say(arguments: Arguments, record: Any, text: str) -> None:
     if arguments.json:
         print_json(record)
     else:
