@@ -174,7 +174,10 @@ def _worth_saying(doubtful: list[Unrecorded]) -> Iterable[Unrecorded]:
 
 
 def contract(text: str) -> dict[str, Any]:
-    """The fields of the batch contract: names of FORMATS section 4, rates as fractions, keys of k-maps as strings."""
+    """The fields of the batch contract: names of FORMATS section 4, rates as fractions, keys of k-maps as strings.
+
+    Of two values that both stand the last is given; a conversation asks about them instead.
+    """
     tree: dict[str, Any] = {}
     for fact in read(text).facts:
         steps = path(fact.field)

@@ -60,6 +60,7 @@ INSIDE = re.compile(
     r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)"
 )
 OF_SAMPLES = re.compile(r"\s*(?:,\s*)?(?:samples|per)")
+EACH = re.compile(r"\s*(?:each|apiece|per)\b")
 PART_BEFORE = re.compile(
     r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed|wrong|dropped"
     r"|removed"
@@ -75,7 +76,7 @@ def heldout_n(scan: Scan) -> Iterator[Found]:
             continue
         before = scan.before(number.start, 60)
         noun, cue = PROBLEM_NOUN.match(scan.text, number.end), HELDOUT_CUE.search(before)
-        if noun and PART_BEFORE.search(before):
+        if noun and (PART_BEFORE.search(before) or EACH.match(scan.text, noun.end())):
             continue
         letter = value >= 20 and N_CUE.search(before) and not OF_SAMPLES.match(scan.text, number.end)
         named = noun or cue or letter or INSIDE.match(scan.text, number.end)

@@ -46,7 +46,9 @@ STAGES: dict[str, re.Pattern[str]] = {
         r"\b(?:total|overall|altogether|in all|all in|budget|all together|combined|sum)\b|_total\b"
     ),
 }
-SHARE_OF = re.compile(r"\b(?:half|third|quarter|%|percent|most|part|rest|remainder) of (?:the|our|those|these)? ?$")
+SHARE_OF = re.compile(
+    r"\b(?:half|third|quarter|%|percent|most|part|rest|remainder) of (?P<whole>the |our |those |these )?$"
+)
 SHARED_OUT = re.compile(
     r"\d (?:of (?:those|these|them|which)"
     r"|(?:are |is |go(?:es)? )?(?:for|to|into) (?:the )?(?:sampl|train|fine|eval))"
@@ -136,8 +138,8 @@ def _stages_of(
         ):
             chosen = []
         touching = any(0 <= u.start() - number.end <= 3 or 0 <= number.start - u.end() <= 8 for u in units)
-        if SHARE_OF.search(scan.before(number.start, 24)):
-            chosen, touching = [], True
+        if share := SHARE_OF.search(scan.before(number.start, 24)):
+            chosen, touching = [], bool(share["whole"])
         pick = (chosen[-1] if chosen[0][1] <= number.start else chosen[0]) if chosen else None
         if pick is not None:
             free.remove(pick)

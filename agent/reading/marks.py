@@ -115,6 +115,7 @@ class Mark:
     rates: list[Mark] = field(default_factory=list)
     k: int | None = None
     cue: Mark | None = None
+    scope: str | None = None
 
 
 def lines(text: str, marks: list[Mark]) -> Iterator[list[Mark]]:

@@ -43,6 +43,14 @@ SAME_AFTER = re.compile(
     r"\)?\s*(?:is|was|stays|gives|comes out)?(?: at)?\s*(?:exactly )?"
     r"(?:the same\b(?! as)|unchanged\b|identical\b(?! to))"
 )
+LISTED = re.compile(r"\s*(?:,|/|&|\||and|,\s*and)\s*(?:the )?")
+BEFORE_NAMES = re.compile(r"\s*(?:\(?pass@\d+\)?|\(?p@\d+\)?|pass at \w+)?\s*(?:on|for|in|at|across)?\s*(?:the )?")
+AFTER_NAMES = re.compile(r"\s*(?:slices?|problems|tasks)?\s*(?:pass@\d+|p@\d+)?\s*(?:is|are|at|get|give|=|:|-|\()*\s*")
+EACH = re.compile(
+    r"\s*(?:slices?|problems|tasks)?,?\s*\(?\s*(?:with )?(?P<n>\d{1,5}|[a-z]+)[a-z -]{0,20}?"
+    r"(?: problems| tasks)? each\b"
+)
+STOP = re.compile(r"[.!?](?=\s)(?!\s*(?:pass|p)@)")
 SIZED = re.compile(
     r"\s+(?:(?:are|is|of them|of which|were) |(?:problems|tasks|questions|items) (?:in|on|for) (?:the |our )?)?"
 )
@@ -68,13 +76,14 @@ def _line(text: str, line: list[Mark], numbers: list[Number], taken: Spans, aske
     _bind(text, line, asked)
     _arrows(text, line)
     line = _repeats(text, line)
-    slices = [m for m in line if m.kind == "slice"]
+    sizes = _zipped(text, line, numbers)
+    slices = [m for m in line if m.kind == "slice" and m.scope is None]
     _by_slice_lists(text, line, slices)
     _by_context(text, line, slices)
     _by_round(line)
     bound = [m for m in line if m.kind == "rate" and m.k is not None and m.name != "old"]
     found = [f for m in bound if (f := _bound(text, m, line, slices)) is not None]
-    return found + _sizes(text, slices, line, numbers, taken, found)
+    return found + sizes + _sizes(text, slices, line, numbers, taken, found)
 
 
 def _grouped(text: str, line: list[Mark]) -> list[Mark]:
@@ -209,16 +218,67 @@ def _behind(text: str, line: list[Mark], i: int, wanted: int) -> list[Mark]:
     return found if len(found) == wanted else []
 
 
+def _zipped(text: str, line: list[Mark], numbers: list[Number]) -> list[Found]:
+    """`71 / 44 / 13% on easy, medium and hard (90 each)`: as many figures as slices, one for each; their sizes."""
+    sizes = []
+    for names in _runs(text, line, "slice"):
+        near = [r for r in _runs(text, line, "rate") if len(r) == len(names) and _beside(text, r, names)]
+        for name, mark in zip(names, near[0] if near else [], strict=False):
+            name.scope = mark.scope = name.name
+        _share_k(line, near[0] if near else [])
+        each = EACH.match(text, names[-1].end)
+        number = next((n for n in numbers if each and n.start == each.start("n")), None)
+        if each and number is not None and (size := count(number)):
+            at = (number.start, number.end)
+            sizes += [Found(f"slices.{n.name}.n", size, "count", n.start, each.end(), at) for n in names if n.name]
+    return sizes
+
+
+def _runs(text: str, line: list[Mark], kind: str) -> list[list[Mark]]:
+    """Neighbouring marks of a kind with nothing but list glue between, two or more."""
+    runs: list[list[Mark]] = []
+    for before, mark in pairwise([None, *line]):
+        if mark is None or mark.kind != kind:
+            continue
+        if before is not None and before.kind == kind and LISTED.fullmatch(text, before.end, mark.start):
+            runs[-1].append(mark)
+        else:
+            runs.append([mark])
+    return [run for run in runs if len(run) > 1]
+
+
+def _beside(text: str, rates: list[Mark], names: list[Mark]) -> bool:
+    if rates[-1].end <= names[0].start:
+        return BEFORE_NAMES.fullmatch(text, rates[-1].end, names[0].start) is not None
+    return names[-1].end <= rates[0].start and AFTER_NAMES.fullmatch(text, names[-1].end, rates[0].start) is not None
+
+
+def _share_k(line: list[Mark], rates: list[Mark]) -> None:
+    """One k for all figures of a list: the one bound to any of them, else the only one of the line."""
+    cues = [m for m in line if m.kind == "k"]
+    bound = next((m.cue for m in rates if m.cue is not None), cues[0] if len(cues) == 1 else None)
+    for mark in rates if bound is not None and len(bound.ks) == 1 else []:
+        mark.k, mark.cue = bound.ks[0] if bound else None, bound
+
+
 def _regions(text: str, slices: list[Mark], line: list[Mark]) -> list[tuple[int, int]]:
-    """What each slice of a line governs: the text after its name, or before it where figures come first."""
+    """What each slice governs within its sentence: the text after its name, or before it where figures come first."""
     if not slices:
         return []
     low, high = line[0].start - 200, line[-1].end + 200
     if _figures_first(text, slices, line):
         ends = [m.end for m in slices]
-        return list(zip([low, *ends[:-1]], ends, strict=True))
-    starts = [m.start for m in slices]
-    return list(zip(starts, [*starts[1:], high], strict=True))
+        starts = [low, *ends[:-1]]
+    else:
+        starts = [m.start for m in slices]
+        ends = [*starts[1:], high]
+    return [_within_sentence(text, m, *span) for m, span in zip(slices, zip(starts, ends, strict=True), strict=True)]
+
+
+def _within_sentence(text: str, mark: Mark, low: int, high: int) -> tuple[int, int]:
+    stops = [m.end() for m in STOP.finditer(text, max(0, low), mark.start)]
+    stop = STOP.search(text, mark.end, max(mark.end, high))
+    return max([low, *stops]), stop.start() if stop else high
 
 
 def _figures_first(text: str, slices: list[Mark], line: list[Mark]) -> bool:
@@ -309,8 +369,7 @@ def _bound(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found
     value = rate(mark.number, percent=shared and mark.number.value > 1)
     start = min(mark.start, mark.cue.start) if mark.cue else mark.start
     end = max(mark.end, mark.cue.end) if mark.cue else mark.end
-    regions = _regions(text, slices, line)
-    name = _slice_of(mark.start, slices, regions)
+    name = mark.scope if mark.scope is not None else _slice_of(mark.start, slices, _regions(text, slices, line))
     path = "pass_at_1" if mark.k == 1 else f"pass_at_k.{mark.k}"
     path = f"slices.{name}.{path}" if name else path
     prefix = "" if mark.name == "from" else _round_of(text, mark, line)

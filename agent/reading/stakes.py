@@ -9,9 +9,9 @@ from agent.reading.facts import Found
 from agent.reading.scan import Scan
 
 PURPOSE = re.compile(
-    r"\b(?:purpose|product surface|surface|use[- ]?case|why it matters|product\b|it matters because"
-    r"|matters because|because (?=(?:our|the) (?:users|customers|students|developers)))[\"'`*]*\s*(?:is|:|=|\|"
-    r"|that|-)*\s*(?P<key>[^\n;.]{4,160})"
+    r"\b(?:(?:purpose|product surface|surface|use[- ]?case|why it matters|product)[\"'`*]*\s*(?:is|:|=|\||-)+"
+    r"|it matters because|matters because|because (?=(?:our|the) (?:users|customers|students|developers)))"
+    r"[\s\"'`]*(?P<key>[^\n;.]{4,160})"
     r"|\b(?P<verb>(?:power(?:s|ing)|drives|driving|feeds|backs"
     r"|serves|sits behind|runs (?:in|inside|behind)|goes into|is (?:used|embedded|deployed|shipped) (?:in|for"
     r"|by|inside|as)|used (?:in|for|by|inside|as)|ships (?:in|inside|with|as)|lives in|we use it (?:for|in|to)"
