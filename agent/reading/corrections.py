@@ -52,6 +52,9 @@ NO_LONGER = re.compile(
 )
 
 
+ASIDE = re.compile(
+    r"\b(?:greedy|fwiw|for reference|humaneval|mbpp|livecodebench|lcb|bigcodebench|swe-?bench|evalplus)\b"
+)
 LONG_AGO = re.compile(r"\b(?:last (?:year|quarter)|(?:years?|months|quarters?) ago|back in|in 20[012]\d)\b")
 
 
@@ -118,7 +121,7 @@ def settled(scan: Scan, good: list[Fact]) -> tuple[list[Fact], list[Correction]]
         if earlier and scan.moods.has(CORRECTION, min(earlier[-1].end, fact.start), _clause_end(scan, fact)):
             kept = [f for f in kept if f.field != fact.field]
             corrections.append(Correction(field=fact.field, old=earlier[-1].value, new=fact.value, words=fact.words))
-        elif (earlier and fact.field in FIRST_WINS) or (
+        elif (earlier and (fact.field in FIRST_WINS or _aside(scan, fact, earlier[-1]))) or (
             earlier
             and fact.field == "heldout_n"
             and earlier[-1].words.lower().count("held") > fact.words.lower().count("held")
@@ -126,6 +129,12 @@ def settled(scan: Scan, good: list[Fact]) -> tuple[list[Fact], list[Correction]]
             continue
         kept.append(fact)
     return kept, corrections
+
+
+def _aside(scan: Scan, fact: Fact, earlier: Fact) -> bool:
+    """Whether a second figure is another decoding or a public set, told beside the first."""
+    one, other = (scan.moods.has(ASIDE, *scan.moods.clause(f.end - 1)) for f in (fact, earlier))
+    return one and not other and fact.unit == "fraction"
 
 
 def _clause_end(scan: Scan, fact: Fact) -> int:

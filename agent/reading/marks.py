@@ -45,6 +45,12 @@ SLICE = re.compile(
     rf"|\b(?:slice|split|subset|bucket|tier)\s+['\"`]?(?P<after>[a-z][\w-]*)['\"`]?(?=\s*[:(=,])"
     rf"|(?<![\w-])['\"`]?(?P<before>[a-z][\w-]+)['\"`]?\s+(?:slice|bucket|tier|stratum)\b",
 )
+BY_LANGUAGE = re.compile(
+    r"\b(?:for|on|in) (?:the )?(?P<name>python|java|javascript|typescript|kotlin|rust|go|c\+\+|c#|ruby|php|swift"
+    r"|scala|sql)"
+    r"(?![\w+#])(?: (?:slice|problems|tasks|part|half|subset))?"
+)
+"""`for Java 38%, for Kotlin 50%`: languages are slices where at least two are told apart so."""
 WHOLE = re.compile(r"overall|total|aggregate|combined|altogether|all problems|whole set|full set")
 NOT_SLICES = {
     "the",
@@ -155,6 +161,9 @@ def marks_of(text: str, numbers: list[Number], taken: Spans) -> Iterator[Mark]:
         name = match["name"] or match["source"] or match["after"] or match["before"]
         if name not in NOT_SLICES and not taken.overlaps(*match.span()):
             yield Mark("slice", *match.span(), name="" if WHOLE.search(name) else name.replace(" ", "_"))
+    spoken = [m for m in BY_LANGUAGE.finditer(text) if not taken.overlaps(*m.span())]
+    for match in spoken if len({m["name"] for m in spoken}) > 1 else []:
+        yield Mark("slice", *match.span(), name=match["name"])
     for match in ROUND.finditer(text):
         spans.add(*match.span())
         yield Mark("round", *match.span(), name=_round(match))

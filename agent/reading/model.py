@@ -25,7 +25,7 @@ _PART = (
 )
 _SPOKEN = rf"(?:{_NUMBER})(?:\s(?:point|dot)\s(?:{_NUMBER}))?"
 MODEL = re.compile(
-    rf"(?<![\w@-])(?:[\w.-]{{1,60}}/)?(?:{_FAMILIES})(?:\w*(?:\.\w+)*)"
+    rf"(?<![\w@-])(?:[\w.-]{{1,60}}/)?(?:{_FAMILIES})(?:coder|code|math|moe|chat|lm|v)?(?:\d\w*(?:\.\w+)*)?(?![a-z])"
     rf"(?:[-_:]\w+(?:\.\w+)*|\s{_SPOKEN}\sb\b|\s{_SPOKEN}(?=\s(?:coder|code|instruct|chat|base|{_SPOKEN}\sb)\b)"
     rf"|\s{_PART}(?![\w%]))*"
     r"(?! (?:\w+ )?licen[cs]e)"

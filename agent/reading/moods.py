@@ -29,7 +29,7 @@ CLAUSE_END = re.compile(
 
 LOCAL_BEFORE = re.compile(
     r"(?:~|≈|≃|∼|±|(?<![-=])[<>≤≥]|\b(?:about|around|roughly|approx\.?|approximately|circa|ca\.?|some|almost|nearly"
-    r"|over|above|under|below"
+    r"|(?<![%\d] )over|above|under|below"
     r"|at least|at most|at best|at worst|up to|more than|less than|fewer than|close to|somewhere|near|north of|south of"
     r"|maybe|perhaps|probably|possibly|likely|like|order of|in the|high|low|mid|well over|just over|just under"
     r"|upwards of"
@@ -92,7 +92,7 @@ SOMEONE = re.compile(
     r"|vendors?|blog(?: ?post)?|literature|other (?:team|group|company)"
     r"|another (?:team|group|company)|sister team|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|officially|publicly reported"
+    r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|publicly reported"
     r"|reference run|friend'?s?|next door|salespe\w+)\b",
 )
 HEARSAY = re.compile(
@@ -137,7 +137,10 @@ NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|n
 """A negated verb, with or without its apostrophe."""
 IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
 WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|\s--?\s")
-DREAM = re.compile(r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally)\b")
+DREAM = re.compile(
+    r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally|not (?:yet )?approved|pending approval|applied for"
+    r"|(?:is|are|was|were|been|we|have|'ve) requested)\b"
+)
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
 LONGEST_SPAN = 1_000
 """Characters; no sentence a person writes is longer, and nothing below grows with a message that has no full stop."""

@@ -46,6 +46,8 @@ CUES = {
 """Fields of words are read by the prose binder of the field, led in by its plainest cue."""
 
 NOT_HOURS = re.compile(r"\s*(?:wall|h\b.*wall|days?|usd|\$|gpus?\b(?!-?h))")
+NOT_COUNT = re.compile(r"\s*-?(?:gpu|[ah]\d00|hours?|hrs?|h\b|days?|weeks?|%|percent|tok\w*|usd|\$)")
+COUNTS = ("n", "heldout_n", "samples_per_problem", "preference_pairs", "prior_ssd_rounds")
 Span = tuple[int, int]
 Path = tuple[str, ...]
 
@@ -71,9 +73,13 @@ def value_of(scan: Scan, name: str, path: Path, span: Span) -> Iterator[Found]:
     if OPEN.fullmatch(text) and not (NO.match(text) and name in CUES):
         return
     doubt = _scope_doubt(path)
-    leaf = name.split(".")[-1] if not name.startswith("gpu_hours") else name
-    for one in _worded(scan, name, span) if leaf in CUES else _numeric(scan, name, path[-1], span):
+    for one in _worded(scan, name, span) if leaf(name) in CUES else _numeric(scan, name, path[-1], span):
         yield replace(one, doubt=doubt) if doubt else one
+
+
+def leaf(name: str) -> str:
+    """The last step of a field path; a stage of the budget is a field of its own."""
+    return name if name.startswith("gpu_hours") else name.split(".")[-1]
 
 
 def _numeric(scan: Scan, name: str, key: str, span: Span) -> Iterator[Found]:
@@ -83,7 +89,8 @@ def _numeric(scan: Scan, name: str, key: str, span: Span) -> Iterator[Found]:
     number, *others = inside
     if others and (share := numbers.ratio(scan.text, number, others[0])):
         number, others = share, []
-    if name.startswith("gpu_hours") and NOT_HOURS.match(scan.text, number.end, span[1]):
+    other_unit = NOT_HOURS if name.startswith("gpu_hours") else NOT_COUNT if leaf(name) in COUNTS else None
+    if other_unit and other_unit.match(scan.text, number.end, span[1]):
         return
     value, unit = _read(name, key, number)
     crowded = bool(others) and others[0].start - number.end <= 1
