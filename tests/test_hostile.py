@@ -112,8 +112,9 @@ async def test_a_lying_reader_records_and_writes_nothing(tmp_path: Path, monkeyp
 @pytest.mark.slow
 async def test_what_the_guard_blocks_is_in_no_event_no_transcript_and_no_bundle(tmp_path: Path) -> None:
     driver, counts = Talker(), write_counts(tmp_path / "counts.jsonl", SHARP_ON_HARD)
-    blocked = [line for line in rows("guard_taxonomy.jsonl") if guard.check(line, ())]
-    assert len(blocked) >= 80
+    attacks = rows("guard_taxonomy.jsonl") + rows("guard_final_attacks.jsonl")
+    blocked = [line for line in attacks if guard.check(line, ())]
+    assert len(blocked) >= 0.95 * len(attacks)
     async with Session.open(tmp_path / "session", driver) as session:
         await say(session, *FACTS, f"/attach {counts}", "/verdict")
         for driver.line in blocked:
