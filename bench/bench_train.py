@@ -196,14 +196,16 @@ def main() -> None:
     parser.add_argument("--trl", default=sys.executable, help="a Python with TRL")
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--who", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--worker", choices=CONTESTANTS)
     arguments = parser.parse_args()
     if arguments.worker:
         print(json.dumps(measured(arguments.worker, Path(arguments.model), arguments.rows)))
         return
-    found = {who: [] for who in CONTESTANTS}
+    who_runs = tuple(arguments.who)
+    found: dict[str, list[dict[str, Any]]] = {who: [] for who in who_runs}
     for turn in range(arguments.rounds):
-        for who in CONTESTANTS[turn % 2 :] + CONTESTANTS[: turn % 2]:
+        for who in who_runs[turn % 2 :] + who_runs[: turn % 2]:
             found[who].append(asked(who, arguments))
     print("| | tokens per CPU-second | ours against it | tokens per second | ours against it | peak MB |")
     print("|---|---|---|---|---|---|")

@@ -195,7 +195,7 @@ def test_the_deviation_ledger_holds_what_ran_against_the_preset(tmp_path: Path) 
     hot = Decoding(temperature=1.6, top_p=0.95, top_k=20, max_tokens=96)
     run, found = build(tmp_path, Arm.model_validate({"filter": ("drop_empty",)}), hot)
     plan = of_arm(Arm.model_validate({"filter": ("drop_empty",)}))
-    rows.record_deviations(run, rows.departures(plan, found, plan.training))
+    rows.record_deviations(run, rows.departures(plan, found))
     told = {row["field"]: (row["preset"], row["run"]) for row in run.rows("deviations")}
     assert told.keys() == {"arm.filter", "sampling.temperature", "sampling.top_k"}
     assert told["sampling.temperature"] == ("0.8", "1.6")
@@ -204,5 +204,5 @@ def test_the_deviation_ledger_holds_what_ran_against_the_preset(tmp_path: Path) 
 
 def test_a_run_inside_its_preset_says_that_it_is(tmp_path: Path) -> None:
     run, found = build(tmp_path)
-    rows.record_deviations(run, rows.departures(of_arm(rows.MINIMAL), found, of_arm(rows.MINIMAL).training))
+    rows.record_deviations(run, rows.departures(of_arm(rows.MINIMAL), found))
     assert rows.ledger(run) == "No deviation from the preset."

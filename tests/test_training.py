@@ -141,12 +141,27 @@ def test_samples_of_the_local_engine_are_known_as_those_of_their_model(tmp_path:
         rows.gather(Run(tmp_path), {"a": "Write f.", "b": "Write h."})
 
 
-def test_a_batch_that_memory_cannot_hold_is_refused_before_the_weights_are_read(
+def test_a_batch_that_memory_cannot_hold_is_refused_and_a_smaller_one_may_follow(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "_free", lambda _: 2**20)
-    with pytest.raises(InvalidInput, match="per_device_train_batch_size"):
-        training.train(ready(tmp_path, base, plan()), plan(), SEALED, base)
+    run, large = ready(tmp_path, base, plan()), plan(per_device_train_batch_size=40)
+    monkeypatch.setattr(weights, "_free", lambda _: 20_000_000)
+    with pytest.raises(InvalidInput, match="of memory needed; expected at most the free 20 MB; lower per_device"):
+        training.train(run, large, SEALED, base)
+    assert training.train(run, plan(), SEALED, base).steps == 10
+
+
+def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path, base: Path) -> None:
+    with pytest.raises(InvalidInput, match="10 warmup_steps of 10 steps"):
+        training.train(ready(tmp_path, base, plan()), plan(warmup_steps=10), SEALED, base)
+
+
+def test_rows_that_were_cut_are_told_as_a_deviation(tmp_path: Path, base: Path) -> None:
+    planned = plan(max_seq_length=80)
+    run = ready(tmp_path, base, planned)
+    found = training.train(run, planned, SEALED, base)
+    assert 0 < found.rows_cut < found.rows
+    assert f"- rows.cut: none in the preset, {found.rows_cut} of 40 in this run" in rows.ledger(run)
 
 
 def test_rows_of_another_arm_than_the_plan_are_refused(tmp_path: Path, base: Path) -> None:
@@ -248,7 +263,7 @@ def test_a_broken_epoch_ends_early() -> None:
 
 
 def test_the_chunked_loss_and_its_gradients_are_those_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "CHUNK_LOGITS", 50 * 3)
+    monkeypatch.setattr(weights, "CHUNK_LOGITS", 50 * 3)
     torch.manual_seed(0)
     hidden, head = torch.randn(10, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
     targets = torch.randint(0, 50, (10,))

@@ -22,10 +22,6 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from tools.tune import weights
 from tools.tune.plan import Training
 
-# logits of one chunk: small enough to stay near the processor, large enough for a fast product
-CHUNK_LOGITS = 2**24
-
-
 # one process or many
 
 
@@ -64,6 +60,8 @@ def together() -> Iterator[World]:
     if size == 1:
         yield World(0, 1, device)
         return
+    # accelerate asks transformers to load the weights in one process only; here each loads them and keeps its shard
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield World(dist.get_rank(), size, device)
@@ -85,7 +83,7 @@ class ChunkedLoss(torch.autograd.Function):
         loss = hidden.new_zeros((), dtype=torch.float32)
         to_hidden = torch.empty_like(hidden)
         to_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
-        size = max(1, CHUNK_LOGITS // head.shape[0])
+        size = max(1, weights.CHUNK_LOGITS // head.shape[0])
         chunks = (hidden.split(size), targets.split(size), to_hidden.split(size))
         for part, wanted, gradient in zip(*chunks, strict=True):
             logits = nn.functional.linear(part, head).float()

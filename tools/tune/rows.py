@@ -28,7 +28,6 @@ from tools.tune.plan import (
     Plan,
     Preset,
     Sampling,
-    Training,
     brief_minimal,
     deviations,
     paper,
@@ -345,29 +344,32 @@ def _write(run: Run, name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 # what departs from the preset (DEV-1)
 
 
-def ran(plan: Plan, found: Selection, training: Training) -> Preset:
+def departures(plan: Plan, found: Selection, cut: int = 0, policy: Policy | None = None) -> tuple[Deviation, ...]:
+    """What ran against its preset, filters included. cut: rows that max_seq_length shortened."""
+    rows = found.kept + found.base_like
+    shortened = [Deviation(field="rows.cut", preset="none", plan=f"{cut} of {rows}")] if cut else []
+    return (*deviations(_ran(plan, found), _preset_of(plan, policy)), *shortened)
+
+
+def _ran(plan: Plan, found: Selection) -> Preset:
     """What ran, in the shape of a preset: settings from the samples and rows themselves, not from the plan."""
     drawn = found.origin.decoding.model_dump(include={"temperature", "top_p", "top_k", "max_tokens", "seed", "stop"})
-    template = plan.sampling.chat_template
+    template = "none" if found.origin.bare else plan.sampling.chat_template
     sampling = Sampling.model_validate({**drawn, "n": found.samples_per_prompt[1], "chat_template": template})
     share = found.base_like / (found.base_like + found.kept)
+    # a ratio of whole rows is never exact
     mix = found.mix if abs(share - found.mix.ratio) < 0.01 else Mix(ratio=share, source=found.mix.source)
-    return Preset(name="own", arm=found.arm, sampling=sampling, training=training, mix=mix, rounds=plan.rounds)
+    return Preset(name="own", arm=found.arm, sampling=sampling, training=plan.training, mix=mix, rounds=plan.rounds)
 
 
-def preset_of(plan: Plan, policy: Policy | None = None) -> Preset:
-    """The preset that a run is held against: the paper's where the plan follows it, else the brief's."""
+def _preset_of(plan: Plan, policy: Policy | None) -> Preset:
+    """What a run is held against: the paper where the plan follows it, else the brief."""
     return paper() if plan.arm.preset == "paper" else brief_minimal(policy)
 
 
 def record_deviations(run: Run, found: Sequence[Deviation]) -> None:
     """Write `deviations.jsonl` whole: one row per setting, {"field", "preset", "run"}."""
     _write(run, DEVIATIONS, [{"field": d.field, "preset": d.preset, "run": d.plan} for d in found])
-
-
-def departures(plan: Plan, found: Selection, training: Training, policy: Policy | None = None) -> tuple[Deviation, ...]:
-    """What ran against its preset, rows that were dropped included."""
-    return deviations(ran(plan, found, training), preset_of(plan, policy))
 
 
 def ledger(run: Run) -> str:

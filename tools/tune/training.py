@@ -73,13 +73,17 @@ def train(
     """
     seal, selection = _sealed(sealed), _as_planned(rows.selected(run), plan)
     base_sha256 = weights.same_base(base, selection.origin.base_sha256)
+    done = run.folder / FOLDER / TRAINED
     with together() as world:
         told = _told(plan.training, selection, seal, base_sha256, world)
-        folder = Run(run.folder / FOLDER, told)
-        if not (folder.folder / TRAINED).exists():
-            _Fit(run, folder, plan, selection, base, world, say).run()
+        if done.exists():
+            Run(done.parent, told)
+        else:
+            # bound only once the checks have passed, so that a refused setting can be mended
+            fit = _Fit(run, plan, selection, base, world, say)
+            fit.run(Run(done.parent, told))
             world.wait()
-        return Trained.model_validate_json((folder.folder / TRAINED).read_bytes())
+        return Trained.model_validate_json(done.read_bytes())
 
 
 # what has to hold
@@ -121,25 +125,29 @@ class _Fit:
     def __init__(
         self,
         run: Run,
-        folder: Run,
         plan: Plan,
         selection: rows.Selection,
         base: Path,
         world: World,
         say: Callable[[str], None],
     ) -> None:
-        self._run, self._folder, self._plan, self._selection = run, folder, plan, selection
+        self._run, self._plan, self._selection = run, plan, selection
         self._base, self._world, self._say = base, world, say if world.leads else lambda _: None
         self._training = plan.training
         self._tokenizer = batches.as_sampled(self._own_tokenizer(), selection.origin)
         self._pairs = rows.pairs(run)
         self._lines = self._checked()
+        self._lengths = [len(line.ids) for line in self._lines]
         self._batch = self._training.per_device_train_batch_size * self._training.gradient_accumulation_steps
         self._batch *= world.size
         self._steps = batches.total_steps(len(self._lines), self._batch, self._training.num_train_epochs)
+        if self._training.warmup_steps >= self._steps:
+            seen = f"{self._training.warmup_steps} warmup_steps of {self._steps} steps in all"
+            raise InvalidInput(seen, "fewer, or the learning rate is never reached", where="training")
 
-    def run(self) -> None:
+    def run(self, folder: Run) -> None:
         """Train what is left, write the weights, and say what came of it."""
+        self._folder = folder
         self._announce()
         self._open()
         self._loop()
@@ -153,14 +161,15 @@ class _Fit:
         room = getattr(config.get_text_config(), "max_position_embeddings", None) or 2**20
         lines = batches.encode(self._tokenizer, self._pairs, min(room, self._training.max_seq_length or room))
         batches.check_mask(self._tokenizer, lines, self._pairs)
-        memory = weights.memory(config, self._training, max(len(line.ids) for line in lines), self._world.size)
+        largest = min(self._training.per_device_train_batch_size, len(lines)) * max(len(line.ids) for line in lines)
+        memory = weights.memory(config, self._training, largest, self._world.size)
         self._say(weights.check_memory(memory, self._world.device))
         return lines
 
     def _announce(self) -> None:
         shown = batches.example(self._tokenizer, self._lines)
         self._say(shown)
-        self._departures = rows.departures(self._plan, self._selection, self._training)
+        self._departures = rows.departures(self._plan, self._selection, sum(line.cut > 0 for line in self._lines))
         if self._world.leads:
             self._folder.write(EXAMPLE, shown)
             rows.record_deviations(self._run, self._departures)
@@ -186,24 +195,27 @@ class _Fit:
         report, log = Reporter(), self._log() if self._world.leads else None
         meter = Meter("training", self._spend, self._world.size if self._world.device.type == "cuda" else 0)
         report("training", self._done, self._steps)
-        order = batches.schedule(
-            [len(line.ids) for line in self._lines], self._batch, self._training.seed, self._training.num_train_epochs
-        )
-        for picked in itertools.islice(order, self._done, None):
-            row = self._step(picked)
-            if log is not None:
-                log.append([row])
-            meter.beat(int(row["tokens"]))
-            report("training", self._done, self._steps)
-            if self._done % self._training.save_steps == 0:
-                self._save()
-        meter.close()
+        training = self._training
+        order = batches.schedule(self._lengths, self._batch, training.seed, training.num_train_epochs)
+        with contextlib.closing(meter):
+            for picked in itertools.islice(order, self._done, None):
+                row = self._step(picked)
+                if log is not None:
+                    log.append([row])
+                meter.beat(int(row["tokens"]))
+                report("training", self._done, self._steps)
+                if self._done % training.save_steps == 0:
+                    self._save()
 
     def _step(self, picked: IntArray) -> dict[str, Any]:
         began, lines = time.monotonic(), [self._lines[i] for i in picked]
         targets = sum(line.targets for line in lines)
         rate = self._scheduler.get_last_lr()[0]
-        loss = self._backward(lines, targets)
+        try:
+            loss = self._backward(lines, targets)
+        except torch.OutOfMemoryError as error:
+            do = "go on in another folder with a smaller per_device_train_batch_size or gradient_checkpointing"
+            raise TrainingFailed(f"memory ran out at step {self._done + 1}; expected it to fit; {do}") from error
         if not math.isfinite(loss):
             do = "lower learning_rate, raise warmup_steps, or look at the rows of this step"
             raise TrainingFailed(f"the loss of step {self._done + 1} is {loss}; expected a number; {do}")
