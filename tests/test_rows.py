@@ -182,6 +182,20 @@ def test_a_mix_above_a_fifth_is_no_plan_and_one_with_too_few_rows_is_refused(tmp
         build(tmp_path, plan={"mix": {"ratio": 0.2, "source": "talk"}}, base_like=POOL[:3])
 
 
+@pytest.mark.parametrize("gone", [0, 4, 7])
+def test_samples_that_someone_took_out_make_no_minimal_arm(tmp_path: Path, gone: int) -> None:
+    left = drawn()[:gone] + drawn()[gone + 1 :]
+    with pytest.raises(InvalidInput, match="4 samples of p"):
+        build(tmp_path, drawn=left)
+    with pytest.raises(InvalidInput, match="6 samples of p0"):
+        build(tmp_path, drawn=[*drawn(), drawn()[2]])
+
+
+def test_what_was_done_is_read_back_with_its_acceptance(tmp_path: Path) -> None:
+    run, found = build(tmp_path, rows.VERIFIER_AWARE)
+    assert rows.selected(run) == found
+
+
 def test_a_row_that_leaves_by_hand_does_not_leave_unnoticed(tmp_path: Path) -> None:
     run, found = build(tmp_path)
     assert rows.selected(run) == found

@@ -137,6 +137,10 @@ def test_samples_of_the_local_engine_are_known_as_those_of_their_model(tmp_path:
     assert origin.plain
     assert weights.same_base(base, origin.base_sha256) == origin.base_sha256
     assert batches.as_sampled(AutoTokenizer.from_pretrained(base), origin).chat_template == TEMPLATE
+    whole = (tmp_path / "samples.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "samples.jsonl").write_text("".join(line for line in whole if '"id":"a"' not in line))
+    with pytest.raises(InvalidInput, match="no sample of a"):
+        rows.gather(Run(tmp_path), prompts)
     with pytest.raises(InvalidInput, match="other prompts"):
         rows.gather(Run(tmp_path), {"a": "Write f.", "b": "Write h."})
 

@@ -105,13 +105,13 @@ class Acceptance(Record):
 class Selection(Record):
     """What was done to the rows of one arm. dropped: filter -> samples it removed, in the order of application.
 
-    samples_per_prompt: fewest and most. sft_sha256, sidecar_sha256: of the two files, so that no row leaves unnoticed.
+    sft_sha256, sidecar_sha256: of the two files, so that no row leaves unnoticed.
     """
 
     arm: Arm
     origin: Origin
     prompts: Count
-    samples_per_prompt: tuple[Samples, Samples]
+    samples_per_prompt: Samples
     seen: Count
     dropped: dict[Filter, Count]
     kept: Count
@@ -131,7 +131,7 @@ DECODE_CONTROL = Arm.model_validate({"trained": False})
 VERIFIER_AWARE = Arm.model_validate({"filter": ("verifier_accepted",)})
 COMPARATOR = Arm.model_validate({"filter": ("verifier_accepted", "distinct")})
 ARMS = (MINIMAL, PLACEBO, DECODE_CONTROL, VERIFIER_AWARE, COMPARATOR)
-"""Rejection-sampling SFT, the comparator, differs from the verifier-aware arm in that no answer counts twice."""
+"""The comparator is rejection-sampling SFT: as the verifier-aware arm, but no answer of a prompt counts twice."""
 
 
 Keep = Callable[[Sequence[Drawn]], list[Drawn]]
@@ -193,7 +193,7 @@ def gather(run: Run, prompts: Prompts) -> tuple[list[Drawn], Origin]:
     """A sampling run's answers with their prompts and grades, and what they were drawn from.
 
     prompts: those the run was sampled with. Of two grades of one sample the later counts. Raises InvalidInput for other
-    prompts, and for samples of a model with an adapter, since there is no one set of weights to train.
+    prompts, for one without samples, and for a model with an adapter: there is no one set of weights to train.
     """
     if run.plan["engine"].get("adapter_sha256"):
         raise InvalidInput("samples of a model with an adapter", "of one set of weights", "merge it, then sample")
@@ -204,6 +204,8 @@ def gather(run: Run, prompts: Prompts) -> tuple[list[Drawn], Origin]:
     grades = {(row["id"], row["index"]): Grade.model_validate(row) for row in run.rows("grades")}
     samples = [Sample.model_validate(row) for row in run.rows(SAMPLES)]
     drawn = [Drawn(prompt=shown[s.id], sample=s, grade=grades.get((s.id, s.index))) for s in samples]
+    if missing := shown.keys() - {sample.id for sample in samples}:
+        raise InvalidInput(f"no sample of {min(missing)}", "samples of every prompt", "finish sampling")
     example = run.folder / EXAMPLE
     first = next(iter(shown.values()))
     engine = run.plan["engine"]
@@ -229,7 +231,7 @@ def build(
 
     base_like: rows to mix in, {"prompt", "completion"}; as many are drawn, without replacement, as the declared ratio
     asks for. Rows are in order of prompt and index, base-like ones follow. Raises InvalidInput where no row is left,
-    where the arm is not trained, where its sampling is another than the samples', and where the mix has too few rows.
+    where the arm is not trained or sampled otherwise, where samples are missing, and where the mix has too few rows.
     """
     drawn = sorted(drawn, key=lambda d: (d.sample.id, d.sample.index))
     _check(plan, drawn, origin)
@@ -237,13 +239,13 @@ def build(
     mixed = _mixed(kept, plan.mix, plan.training.seed, base_like)
     rows = [{"prompt": d.prompt, "completion": d.sample.text} for d in kept] + mixed
     sidecar = [_sidecar(d, origin) for d in kept] + [{"source": plan.mix.source}] * len(mixed)
-    sizes = np.unique([d.sample.id for d in drawn], return_counts=True)[1]
+    prompts = len({d.sample.id for d in drawn})
     verified = "verifier_accepted" in plan.arm.filter
     found = Selection(
         arm=_arm(plan.arm, origin),
         origin=origin,
-        prompts=len(sizes),
-        samples_per_prompt=(int(sizes.min()), int(sizes.max())),
+        prompts=prompts,
+        samples_per_prompt=len(drawn) // prompts,
         seen=len(drawn),
         dropped=dropped,
         kept=len(kept),
@@ -288,12 +290,25 @@ def _check(plan: Plan, drawn: Sequence[Drawn], origin: Origin) -> None:
         raise InvalidInput(f"the arm {plan.arm.name!r} trains nothing", "a trained arm", "evaluate the base instead")
     if not drawn:
         raise InvalidInput("there are no samples", "the samples of a run", "sample first")
+    _check_whole(drawn)
     if plan.arm.sampling == "plain" and not origin.plain:
         drawn_at = origin.decoding
         seen = f"temperature {drawn_at.temperature:g}, top_p {drawn_at.top_p:g}, top_k {drawn_at.top_k}"
         raise InvalidInput(seen, "T = 1 without truncation for the placebo", "sample it anew", where="samples")
     if NEED_GRADES & set(plan.arm.filter) and all(d.grade is None for d in drawn):
         raise InvalidInput("no sample has a grade", "grades for this arm's filter", "verify the samples first")
+
+
+def _check_whole(drawn: Sequence[Drawn]) -> None:
+    """Every prompt has the same samples: a row that is missing was dropped by someone, and no arm is named for that."""
+    there: dict[str, list[int]] = {}
+    for d in drawn:
+        there.setdefault(d.sample.id, []).append(d.sample.index)
+    n = 1 + max(d.sample.index for d in drawn)
+    for id, indices in there.items():
+        if indices != list(range(n)):
+            do = "finish sampling; to leave rows out is a filter, and has a name"
+            raise InvalidInput(f"{len(indices)} samples of {id}", f"each of {n}, once, as of every prompt", do)
 
 
 def _arm(planned: Arm, origin: Origin) -> Arm:
@@ -355,7 +370,7 @@ def _ran(plan: Plan, found: Selection) -> Preset:
     """What ran, in the shape of a preset: settings from the samples and rows themselves, not from the plan."""
     drawn = found.origin.decoding.model_dump(include={"temperature", "top_p", "top_k", "max_tokens", "seed", "stop"})
     template = "none" if found.origin.bare else plan.sampling.chat_template
-    sampling = Sampling.model_validate({**drawn, "n": found.samples_per_prompt[1], "chat_template": template})
+    sampling = Sampling.model_validate({**drawn, "n": found.samples_per_prompt, "chat_template": template})
     share = found.base_like / (found.base_like + found.kept)
     # a ratio of whole rows is never exact
     mix = found.mix if abs(share - found.mix.ratio) < 0.01 else Mix(ratio=share, source=found.mix.source)
