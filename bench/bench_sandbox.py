@@ -2,7 +2,7 @@
 
 Each contender is one process that stays, started before the clock and told chunk after chunk; in every round each
 takes its turn on the same chunk, so a machine that slows down slows all. CPU is that of the contender and all its
-descendants, read from /proc before and after. 984 of the completions are right; with `--loops` every tenth runs for ever.
+descendants, read from /proc before and after. 984 of the completions are right; with `--loops` every tenth never ends.
 
 The peers need packages that this project does not: without `--peers` a throw-away environment is made for them, as by
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -50,6 +51,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # sets of strings come in the same order on both sides, and in every run
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "LD_BIND_NOW": "1",  # what is bound before a fork is not bound, and its page not copied, after it
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -106,8 +108,8 @@ class Outcome(NamedTuple):
 class _Worker:
     """Two cells and the line to their tester."""
 
-    def __init__(self, tier: Tier) -> None:
-        self._tier = tier
+    def __init__(self, tier: Tier, cpu: int) -> None:
+        self._tier, self._cpu = tier, cpu
         self._processes: list[subprocess.Popen[bytes]] = []
         self._key = ""
         self._nonce = ""
@@ -179,7 +181,7 @@ class _Worker:
         self._channel = wire.Channel(self._socket)
 
     def _launch(self, role: str, fds: dict[str, int], log: Any) -> None:
-        box = {"sources": _sources(role), "tier": self._tier, **_view(self._tier), **fds}
+        box = {"sources": _sources(role), "tier": self._tier, "cpu": self._cpu, **_view(self._tier), **fds}
         with tempfile.TemporaryFile() as handle:
             handle.write(json.dumps(box).encode())
             handle.seek(0)
@@ -295,7 +297,7 @@ def _trial(tier: Tier) -> str:
     if tier == "bubblewrap" and shutil.which("bwrap") is None:
         return "bubblewrap: not installed"
     try:
-        _Worker(tier).close()
+        _Worker(tier, min(os.sched_getaffinity(0))).close()
     except (SandboxFailed, OSError) as error:
         return str(error)
     return ""
@@ -306,7 +308,8 @@ class Sandbox:
 
     def __init__(self, workers: int = 1, tier: Tier | None = None, *, unsafe: bool = False) -> None:
         self.tier: Tier = tier_here(tier, unsafe=unsafe)
-        self._workers = [_Worker(self.tier) for _ in range(workers)]
+        cpus = itertools.cycle(sorted(os.sched_getaffinity(0)))
+        self._workers = [_Worker(self.tier, cpu) for cpu in itertools.islice(cpus, workers)]
 
     def __enter__(self) -> Sandbox:
         return self

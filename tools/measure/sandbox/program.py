@@ -37,6 +37,7 @@ from typing import Any
 from tools.measure.sandbox import confine, wire
 
 WARM = (bisect, functools, heapq, itertools, json, math, re, string, typing)
+PLAIN_DEPTH, OWN_FRAMES = 1000, 8  # the interpreter's limit, and our frames below a program's
 FUNCTION_OUTPUT = 1 << 20
 IMMUTABLE_BASES = (int, str, float, tuple, bytes, complex, frozenset)
 MUTABLE_BASES = (list, dict, set, collections.deque, bytearray)
@@ -270,12 +271,8 @@ class Program(wire.Peer):
         if number is None:
             number = self._types[id(kind)] = len(self._types) + 1
             self._ref(kind)  # alive, so that its id stays its own
-            about = [kind.__name__, self._abilities(kind), self._base(kind)]
+            about = [kind.__name__, FUNCTION if kind is types.FunctionType else _abilities(kind), self._base(kind)]
         return ["o", self._ref(value), _hash(value), number, about]
-
-    def _abilities(self, kind: type) -> list[str]:
-        own = {name for step in kind.__mro__ if step is not object for name in vars(step)}
-        return sorted(own & DUNDERS)
 
     def _base(self, kind: type) -> str:
         if kind is types.GeneratorType:
@@ -305,6 +302,15 @@ class Program(wire.Peer):
         return wire.dumps(nodes)
 
 
+def _abilities(kind: type) -> list[str]:
+    """The special methods a type has that can be forwarded to it."""
+    own = {name for step in kind.__mro__ if step is not object for name in vars(step)}
+    return sorted(own & DUNDERS)
+
+
+FUNCTION = _abilities(types.FunctionType)
+
+
 def _exact(base: Any, value: Any) -> Any:
     if base is str:
         return str.__str__(value)
@@ -322,17 +328,9 @@ def _module(name: str, source: str) -> dict[str, Any]:
     module = types.ModuleType(name)
     sys.modules[name] = module
     sys.argv = ["solution.py"]
-    _as_deep_as_plain()
+    sys.setrecursionlimit(PLAIN_DEPTH + OWN_FRAMES)
     exec(compile(source, "solution.py", "exec", dont_inherit=True), module.__dict__)
     return module.__dict__
-
-
-def _as_deep_as_plain() -> None:
-    """A program here may recurse as deep as under a plain interpreter, where one test function called it."""
-    frame, depth = sys._getframe(), 0
-    while frame.f_back is not None:
-        frame, depth = frame.f_back, depth + 1
-    sys.setrecursionlimit(1000 + depth)
 
 
 def _find(dotted: str) -> Any:
@@ -470,7 +468,7 @@ def main(box: dict[str, Any]) -> None:
     site.setquit()
     site.sethelper()
     sys.meta_path.append(confine.Packages(box["packages"]))
-    confine.enter(box["tier"], box["readable"], box["links"])
+    confine.enter(box["tier"], box["readable"], box["links"], box["cpu"])
     link = socket.socket(fileno=box["link"])
     spare, _ = socket.socketpair()  # a forked program puts its own line in the place of this one
     _rehearse(Program(wire.Channel(spare)))
@@ -478,6 +476,7 @@ def main(box: dict[str, Any]) -> None:
     gc.collect()
     gc.disable()
     gc.freeze()
+    confine.trim()
     link.send(b"ready")
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
