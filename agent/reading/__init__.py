@@ -5,8 +5,8 @@ moods        what is hedged, supposed, asked, wished for, or told of somebody el
 facts        the records a reading is made of
 scan         a message made ready: numbers, moods, spans that names have taken
 model licences languages heldout hours team choices flags stakes history     prose, a binder per field
-marks rates  pass@k in prose: what stands on a line, and which figure belongs to which k
-fields keyed grids tables     pasted structure
+marks slices rates     pass@k in prose: what stands on a line, which slice governs it, which k a figure belongs to
+fields values keyed grids tables     pasted structure
 prose        every binder, by field, in the order they run
 corrections  what the same message replaces or takes back
 """

@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from agent.reading.facts import Doubt, Found
 from agent.reading.marks import Mark, lines, marks_of
-from agent.reading.numbers import Number, count, rate
+from agent.reading.numbers import Number, rate
 from agent.reading.scan import Spans
+from agent.reading.slices import regions_of, sizes, slice_of, zipped
 
 FORWARD = re.compile(
     r"[\s:=|>\"'*_`()\[\]{}~-]*(?:(?:rates?|scores?|is|are|was|were|of|at|equals?|not|comes?|came|out|to|sits?"
@@ -43,17 +44,8 @@ SAME_AFTER = re.compile(
     r"\)?\s*(?:is|was|stays|gives|comes out)?(?: at)?\s*(?:exactly )?"
     r"(?:the same\b(?! as)|unchanged\b|identical\b(?! to))"
 )
-LISTED = re.compile(r"\s*(?:,|/|&|\||and|,\s*and)\s*(?:the )?")
-BEFORE_NAMES = re.compile(r"\s*(?:\(?pass@\d+\)?|\(?p@\d+\)?|pass at \w+)?\s*(?:on|for|in|at|across)?\s*(?:the )?")
-AFTER_NAMES = re.compile(r"\s*(?:slices?|problems|tasks)?\s*(?:pass@\d+|p@\d+)?\s*(?:is|are|at|get|give|=|:|-|\()*\s*")
-EACH = re.compile(
-    r"\s*(?:slices?|problems|tasks)?,?\s*\(?\s*(?:with )?(?P<n>\d{1,5}|[a-z]+)[a-z -]{0,20}?"
-    r"(?: problems| tasks)? each\b"
-)
-STOP = re.compile(r"[.!?](?=\s)(?!\s*(?:pass|p)@)")
-SIZED = re.compile(
-    r"\s+(?:(?:are|is|of them|of which|were) |(?:problems|tasks|questions|items) (?:in|on|for) (?:the |our )?)?"
-)
+
+
 GLUE = re.compile(r"[\s,/&|;>*_`-]*(?:(?:and|then|to|vs|or|respectively|resp\.?)\b[\s,/&|;*_`-]*)?")
 
 
@@ -76,14 +68,14 @@ def _line(text: str, line: list[Mark], numbers: list[Number], taken: Spans, aske
     _bind(text, line, asked)
     _arrows(text, line)
     line = _repeats(text, line)
-    sizes = _zipped(text, line, numbers)
+    shared = zipped(text, line, numbers)
     slices = [m for m in line if m.kind == "slice" and m.scope is None]
     _by_slice_lists(text, line, slices)
     _by_context(text, line, slices)
     _by_round(line)
     bound = [m for m in line if m.kind == "rate" and m.k is not None and m.name != "old"]
     found = [f for m in bound if (f := _bound(text, m, line, slices)) is not None]
-    return found + sizes + _sizes(text, slices, line, numbers, taken, found)
+    return found + shared + sizes(text, slices, line, numbers, taken, found)
 
 
 def _grouped(text: str, line: list[Mark]) -> list[Mark]:
@@ -218,93 +210,10 @@ def _behind(text: str, line: list[Mark], i: int, wanted: int) -> list[Mark]:
     return found if len(found) == wanted else []
 
 
-def _zipped(text: str, line: list[Mark], numbers: list[Number]) -> list[Found]:
-    """`71 / 44 / 13% on easy, medium and hard (90 each)`: as many figures as slices, one for each; their sizes."""
-    sizes = []
-    for names in _runs(text, line, "slice"):
-        near = [r for r in _runs(text, line, "rate") if len(r) == len(names) and _beside(text, r, names)]
-        for name, mark in zip(names, near[0] if near else [], strict=False):
-            name.scope = mark.scope = name.name
-        _share_k(line, near[0] if near else [])
-        each = EACH.match(text, names[-1].end)
-        number = next((n for n in numbers if each and n.start == each.start("n")), None)
-        if each and number is not None and (size := count(number)):
-            at = (number.start, number.end)
-            sizes += [Found(f"slices.{n.name}.n", size, "count", n.start, each.end(), at) for n in names if n.name]
-    return sizes
-
-
-def _runs(text: str, line: list[Mark], kind: str) -> list[list[Mark]]:
-    """Neighbouring marks of a kind with nothing but list glue between, two or more."""
-    runs: list[list[Mark]] = []
-    for before, mark in pairwise([None, *line]):
-        if mark is None or mark.kind != kind:
-            continue
-        if before is not None and before.kind == kind and LISTED.fullmatch(text, before.end, mark.start):
-            runs[-1].append(mark)
-        else:
-            runs.append([mark])
-    return [run for run in runs if len(run) > 1]
-
-
-def _beside(text: str, rates: list[Mark], names: list[Mark]) -> bool:
-    if rates[-1].end <= names[0].start:
-        return BEFORE_NAMES.fullmatch(text, rates[-1].end, names[0].start) is not None
-    return names[-1].end <= rates[0].start and AFTER_NAMES.fullmatch(text, names[-1].end, rates[0].start) is not None
-
-
-def _share_k(line: list[Mark], rates: list[Mark]) -> None:
-    """One k for all figures of a list: the one bound to any of them, else the only one of the line."""
-    cues = [m for m in line if m.kind == "k"]
-    bound = next((m.cue for m in rates if m.cue is not None), cues[0] if len(cues) == 1 else None)
-    for mark in rates if bound is not None and len(bound.ks) == 1 else []:
-        mark.k, mark.cue = bound.ks[0] if bound else None, bound
-
-
-def _regions(text: str, slices: list[Mark], line: list[Mark]) -> list[tuple[int, int]]:
-    """What each slice governs within its sentence: the text after its name, or before it where figures come first."""
-    if not slices:
-        return []
-    low, high = line[0].start - 200, line[-1].end + 200
-    if _figures_first(text, slices, line):
-        ends = [m.end for m in slices]
-        starts = [low, *ends[:-1]]
-    else:
-        starts = [m.start for m in slices]
-        ends = [*starts[1:], high]
-    return [_within_sentence(text, m, *span) for m, span in zip(slices, zip(starts, ends, strict=True), strict=True)]
-
-
-def _within_sentence(text: str, mark: Mark, low: int, high: int) -> tuple[int, int]:
-    stops = [m.end() for m in STOP.finditer(text, max(0, low), mark.start)]
-    stop = STOP.search(text, mark.end, max(mark.end, high))
-    return max([low, *stops]), stop.start() if stop else high
-
-
-def _figures_first(text: str, slices: list[Mark], line: list[Mark]) -> bool:
-    before = [m for m in line if m.kind == "rate" and m.end <= slices[0].start]
-    if not before:
-        return False
-    between = text[before[-1].end : slices[0].start]
-    return (
-        re.fullmatch(
-            r"\s*(?:(?:pass )?at \w+ |pass@\d+ |@\d+ |\()?\s*(?:(?:on|in|for|of|at|are|the|our|is)\s*){0,3}",
-            between,
-        )
-        is not None
-    )
-
-
-def _slice_of(at: int, slices: list[Mark], regions: list[tuple[int, int]]) -> str | None:
-    """Name of the slice that governs a place; "" for the whole set, None outside of any slice."""
-    within = [m.name for m, (low, high) in zip(slices, regions, strict=True) if low <= at < high]
-    return within[0] if within else None
-
-
 def _by_slice_lists(text: str, line: list[Mark], slices: list[Mark]) -> None:
     """`pass@1/pass@8: easy 81/93, hard 12/31`: every slice holds the whole list."""
     lists = [m for m in line if m.kind == "k" and len(m.ks) > 1]
-    regions = _regions(text, slices, line)
+    regions = regions_of(text, slices, line)
     for cue in lists[:1]:
         for low, high in regions:
             within = [m for m in line if m.kind == "rate" and low <= m.start < high]
@@ -317,11 +226,11 @@ def _by_context(text: str, line: list[Mark], slices: list[Mark]) -> None:
     """A rate of a slice without a k of its own takes the k last spoken of on the line, or k = 1."""
     if not slices:
         return
-    regions, spoken_of = _regions(text, slices, line), _trailing(line)
+    regions, spoken_of = regions_of(text, slices, line), _trailing(line)
     for mark in line:
         if mark.kind == "k" and len(mark.ks) == 1 and not mark.name:
             spoken_of = mark
-        if mark.kind != "rate" or mark.k is not None or _slice_of(mark.start, slices, regions) is None:
+        if mark.kind != "rate" or mark.k is not None or slice_of(mark.start, slices, regions) is None:
             continue
         ours = [m for m in line if m.k is not None and m.kind == "rate" and _same(m, mark, slices, regions)]
         marked = mark.number is not None and (
@@ -358,7 +267,7 @@ def _is_size(text: str, mark: Mark) -> bool:
 
 
 def _same(one: Mark, other: Mark, slices: list[Mark], regions: list[tuple[int, int]]) -> bool:
-    return one is not other and _slice_of(one.start, slices, regions) == _slice_of(other.start, slices, regions)
+    return one is not other and slice_of(one.start, slices, regions) == slice_of(other.start, slices, regions)
 
 
 def _bound(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found | None:
@@ -369,7 +278,7 @@ def _bound(text: str, mark: Mark, line: list[Mark], slices: list[Mark]) -> Found
     value = rate(mark.number, percent=shared and mark.number.value > 1)
     start = min(mark.start, mark.cue.start) if mark.cue else mark.start
     end = max(mark.end, mark.cue.end) if mark.cue else mark.end
-    name = mark.scope if mark.scope is not None else _slice_of(mark.start, slices, _regions(text, slices, line))
+    name = mark.scope if mark.scope is not None else slice_of(mark.start, slices, regions_of(text, slices, line))
     path = "pass_at_1" if mark.k == 1 else f"pass_at_k.{mark.k}"
     path = f"slices.{name}.{path}" if name else path
     prefix = "" if mark.name == "from" else _round_of(text, mark, line)
@@ -396,59 +305,3 @@ def _round_of(text: str, mark: Mark, line: list[Mark]) -> str:
             return match.name
     before = [m for m in rounds if m.end <= mark.start]
     return before[-1].name if before else ""
-
-
-def _sizes(
-    text: str,
-    slices: list[Mark],
-    line: list[Mark],
-    numbers: list[Number],
-    taken: Spans,
-    rates: list[Found],
-) -> list[Found]:
-    """Problem counts of slices: `easy: 120 problems`, `120 easy`, `hard (n=90)`, `easy (120)`."""
-    found = []
-    used = {f.at for f in rates} | {m.start for m in line if m.kind == "k"}
-    for i, mark in enumerate(slices):
-        if not mark.name:
-            continue
-        stop = slices[i + 1].start if i + 1 < len(slices) else mark.end + 120
-        number = _size_before(text, mark, numbers) or _size_after(text, mark, numbers, stop, bool(rates))
-        if number is None or (number.start, number.end) in used or taken.overlaps(number.start, number.end):
-            continue
-        size = count(number)
-        if size:
-            start, end = min(mark.start, number.start), max(mark.end, number.end)
-            found.append(Found(f"slices.{mark.name}.n", size, "count", start, end, (number.start, number.end)))
-    return found
-
-
-def _size_before(text: str, mark: Mark, numbers: list[Number]) -> Number | None:
-    near = [n for n in numbers if n.end <= mark.start and mark.start - n.end <= 24 and n.form == "plain"]
-    if not near or not SIZED.fullmatch(text, near[-1].end, mark.start):
-        return None
-    before = text[max(0, near[-1].start - 12) : near[-1].start]
-    return None if re.search(r"(?<!\bn)(?<!\bn )[@=]\s*$|pass at $", before) else near[-1]
-
-
-def _size_after(text: str, mark: Mark, numbers: list[Number], stop: int, rated: bool) -> Number | None:
-    for number in numbers:
-        if not mark.end <= number.start < stop or number.form != "plain":
-            continue
-        before, after = text[mark.end : number.start], text[number.end : number.end + 30]
-        if "\n" in before:
-            return None
-        if re.search(r"\bn ?(?:=|:|of|is)? ?$", before) or re.match(
-            r"\s(?:[\w-]+ ){0,2}(?:problems|probs|tasks|questions|items|exercises)\b", after
-        ):
-            return number
-        if re.fullmatch(r"\s*\(\s*", before) and re.match(r"\s*[),]", after):
-            return number
-        if (
-            rated
-            and number.value > 1
-            and re.fullmatch(r"\s*[:=]?\s*", before)
-            and re.match(r"\s*[,|/(:-]|\s+(?:at|with)\b", after)
-        ):
-            return number
-    return None

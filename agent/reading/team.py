@@ -25,7 +25,7 @@ TEAM = (
         rf"|we are|counts)\s*)*(?:just |only |exactly )?[\"'`]?{_N}\b(?!\s*(?:%|days|weeks|gpu|[.,]\d))",
     ),
     re.compile(
-        rf"\b{_N}[\s-]+(?:(?!or\b|to\b)\w+[\s-]+){{0,2}}?{_PEOPLE}(?![\w-])(?! (?:complain|churn|use|ask|report))"
+        rf"\b{_N}[\s-]+(?:(?!or\b|to\b|of\b)\w+[\s-]+){{0,2}}?{_PEOPLE}(?![\w-])(?! (?:complain|churn|use|ask|report))"
     ),
     re.compile(
         rf"\b{_N}[\s-](?:person|people|man|member|engineer|strong)[\s-](?:\w+ )?(?:team|group|squad|crew|shop)\b"

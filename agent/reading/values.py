@@ -140,7 +140,12 @@ def _worded(scan: Scan, name: str, span: Span) -> Iterator[Found]:
     shift = low + text.find(bare) - len(cue)
     small = Scan(said, cue + scan.original[low : low + len(text)].strip(" \"'`*[]\n-"), numbers.find(said), Moods(said))
     found = [f for f in prose.BINDERS[name](small) if f.field == name]
-    if not found and name in ("purpose", "failure_cost", "model_name", "license") and len(text.strip()) > 2:
+    if (
+        not found
+        and name in ("purpose", "failure_cost", "model_name", "license")
+        and len(text.strip()) > 2
+        and not NO.match(text)
+    ):
         words = scan.original[low : low + len(text)].strip(" \"'`*[]")
         yield Found(name, words, "", *at, at)
         return
