@@ -145,6 +145,7 @@ def _grading(verify: argparse.ArgumentParser) -> None:
     )
     tiers = ("bubblewrap", "namespaces", "seccomp", "container")
     verify.add_argument("--tier", choices=tiers, help="isolation (default: the strongest that holds here)")
+    verify.add_argument("--ray", metavar="ADDRESS", help="grade over Ray actors: local, auto or ray://HOST:PORT")
     verify.add_argument("--unsafe-no-isolation", action="store_true", help="run model-written code unprotected")
 
 

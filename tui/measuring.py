@@ -65,6 +65,7 @@ def verify(arguments: Arguments) -> int:
             workers=arguments.workers,
             tier=arguments.tier,
             unsafe=arguments.unsafe_no_isolation,
+            ray=arguments.ray,
             on_grade=lambda done: count(done, wanted, 0),
         )
     say(arguments, found.model_dump(mode="json"), "\n".join(_grading_lines(arguments.run, found)))

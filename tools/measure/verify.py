@@ -15,10 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from tools.errors import InvalidInput
+from tools.measure.cluster import RayGrader
 from tools.measure.samples import Answer
 from tools.measure.sandbox import Job, Limits, Outcome, Sandbox
 from tools.records import Extraction, Grade, GradeReason, Grading, Problem, Sample, Tier
@@ -418,16 +420,19 @@ def verify(
     tier: Tier | None = None,
     limits: Limits | None = None,
     unsafe: bool = False,
+    ray: str | None = None,
     on_grade: Callable[[int], None] = lambda done: None,
 ) -> Grading:
     """Grade what `samples.jsonl` of a run holds and has no grade yet; write grades, `counts.jsonl` and the report.
 
-    Safe to kill and call again: a grade that is written stays, and nothing is graded twice. on_grade: called with the
-    number of grades there are. Raises InvalidInput where the folder was graded under other settings.
+    Safe to kill and call again: a grade that is written stays, and nothing is graded twice. ray: the address of a
+    cluster that grades, with as many actors as workers. on_grade: called with the number of grades there are. Raises
+    InvalidInput where the folder was graded under other settings.
     """
     _bind(run, problems, extraction, limits or Limits(seconds=6.0))
     tally, known = _already(run)
-    with Grader(problems, extraction=extraction, workers=workers, tier=tier, limits=limits, unsafe=unsafe) as grader:
+    make: Callable[..., Grader | RayGrader] = Grader if ray is None else partial(RayGrader, address=ray)
+    with make(problems, extraction=extraction, workers=workers, tier=tier, limits=limits, unsafe=unsafe) as grader:
         grader.adopt(_first_faults(run, grader))
         for block in _blocks(grader.grade(_ungraded(run, known))):
             run.rows(GRADES).append(block)
@@ -474,7 +479,7 @@ def _bind(run: Run, problems: Sequence[Problem], extraction: Extraction, limits:
         )
 
 
-def _first_faults(run: Run, grader: Grader) -> dict[str, str]:
+def _first_faults(run: Run, grader: Grader | RayGrader) -> dict[str, str]:
     """What the first sitting found ungradable holds for the whole run, or counts would depend on where it was cut."""
     path = run.folder / FAULTS
     if not path.exists():
