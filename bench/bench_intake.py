@@ -3,8 +3,8 @@
 Run with `python bench/bench_intake.py [FOLDER]`; `--misses` prints every difference. The corpus (bench/corpus/intake)
 is written by hand, one file per voice, in generations: each was written before the reader had seen it, scored once
 (that figure is in intake_results.md), and only then repaired on. A field counts as read when it equals the label:
-numbers exactly, names and lists without case, free words (purpose, failure cost) when either holds the other or half of their
-words are shared.
+numbers exactly, names and lists without case, free words (purpose, failure cost) when either holds the other or half of
+their words are shared.
 """
 
 from __future__ import annotations
