@@ -84,7 +84,7 @@ SHY = frozenset(
 LANGUAGE = Kinds(LANGUAGES.items(), before=r"(?<![\w.@#-])", after=r"(?![\w#@]|\+\+|\.\w|-\d|/\w*\.)")
 LANGUAGE_CUE = re.compile(
     r"\b(?:languages?|langs?|written in|writes?|coding in|programs? in|code in|in|mostly|only|mainly|for"
-    r"|speaks?|all|pure|us(?:e|es|ing)|it'?s|is|are)\b[\s:=\[\"'`*(-]*$",
+    r"|speaks?|all|pure|us(?:e|es|ing)|it'?s|is|are|on)\b[\s:=\[\"'`*(-]*$",
 )
 LANGUAGE_GLUE = re.compile(
     r"[\s,/&+|\"'`\[\]()-]*(?:(?:and|n|plus|some|a bit of|mostly|or|then|with|also|a little"
