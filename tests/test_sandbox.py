@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import os
@@ -20,7 +21,7 @@ from attack_programs import ATTACKS, CHECKS, HONEST, LIMITS, TESTS, job
 from plain_programs import PLAIN, UNGRADABLE
 
 from tools.errors import SandboxFailed
-from tools.measure.sandbox import Job, Limits, Outcome, Sandbox, syscalls, tier_here, wire
+from tools.measure.sandbox import Job, Limits, Outcome, Sandbox, suite, syscalls, tier_here, wire
 
 NOBODY = 65534
 ROOT = Path(__file__).parent.parent
@@ -71,9 +72,11 @@ def grade(sandbox: Sandbox, checks: str, program: str, **kinds: Any) -> Outcome:
 
 def runs_plainly(checks: str, program: str) -> bool:
     """Whether program and checks, in one file, run to the end without isolation."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{checks}"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20
-    )
+    command = [sys.executable, "-c", f"{program}\n{checks}"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0
 
 
@@ -150,9 +153,10 @@ def _as_user(user: str) -> tuple[list[str], dict[str, str], dict[str, Any]]:
 
 
 def test_nothing_is_left_running_after_a_sandbox_closes() -> None:
+    before = set(_descendants())
     with Sandbox(1) as sandbox:
         list(sandbox.run([job(ATTACKS["sleep_forever"]), job(HONEST)]))
-        children = _descendants()
+        children = set(_descendants()) - before
         assert children
     deadline = time.monotonic() + 5
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
@@ -257,6 +261,42 @@ def test_helper_of_the_prompt_is_not_the_programs_to_redefine(sandbox: Sandbox) 
         sandbox, "assert double(f()) == 6", "def double(x):\n    return 6\ndef f():\n    return 1\n", preamble=preamble
     )
     assert outcome.reason == "wrong"
+
+
+LINKED = "class Node:\n    def __init__(self, v, next=None):\n        self.v, self.next = v, next\n"
+REVERSE = """
+def f(head):
+    done = None
+    while head:
+        head.next, done, head = done, head, head.next
+    return done
+"""
+
+
+def test_class_of_the_prompt_is_the_programs_to_work_with(sandbox: Sandbox) -> None:
+    checks = (
+        "n = f(build([1, 2, 3]))\nassert [n.v, n.next.v, n.next.next.v] == [3, 2, 1]\nassert n.next.next.next is None"
+    )
+    preamble = LINKED + "def build(values):\n    return Node(values[0], build(values[1:])) if values else None\n"
+    right, wrong = preamble + REVERSE, preamble + "def f(head):\n    return head\n"
+    assert grade(sandbox, checks, right, preamble=preamble).reason == "passed"
+    assert grade(sandbox, checks, wrong, preamble=preamble).reason == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("source", "quiet"),
+    [
+        ("import math\nassert f(math.pi) == 3", True),
+        ("import os\nassert f(1) == 2", True),
+        ("import os\nos.environ['X'] = '1'", False),
+        ("import numpy as np\nnp.random.seed(0)", False),
+        ("f.x = 1", False),
+        ("exec('x = 1')", False),
+        ("f.__globals__.clear()", False),
+    ],
+)
+def test_checks_run_in_the_tester_itself_only_where_they_leave_no_trace(source: str, quiet: bool) -> None:
+    assert suite.is_quiet(ast.parse(source)) is quiet
 
 
 def test_checks_that_patch_the_interpreter_do_not_reach_the_next_program(sandbox: Sandbox) -> None:

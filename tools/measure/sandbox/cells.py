@@ -31,7 +31,8 @@ from tools.measure.sandbox import wire
 from tools.records import Positive, Record, Samples, Tier
 
 HERE = Path(__file__).parent
-INSIDE = ("wire", "syscalls", "confine")
+COMMON = ("wire", "syscalls", "confine")
+ROLES = {"program": ("program",), "tester": ("guest", "suite", "agreement", "tester")}
 OFFERED = ("numpy",)
 ORDER: tuple[Tier, ...] = ("bubblewrap", "namespaces", "seccomp")
 START_SECONDS = 30.0
@@ -217,7 +218,9 @@ def _sources(role: str) -> list[list[str]]:
     package = __package__ or ""
     parts = package.split(".")
     folders = [[".".join(parts[: n + 1]), ""] for n in range(len(parts))]
-    return folders + [[f"{package}.{name}", (HERE / f"{name}.py").read_text("utf-8")] for name in (*INSIDE, role)]
+    return folders + [
+        [f"{package}.{name}", (HERE / f"{name}.py").read_text("utf-8")] for name in (*COMMON, *ROLES[role])
+    ]
 
 
 def _interpreter() -> str:
