@@ -20,8 +20,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -38,12 +36,13 @@ FAMILIES = Path(__file__).parent / "corpus" / "embedded"
 COUNTS = FAMILIES / "counts.jsonl"
 DATA = Path(__file__).parent.parent / "tools" / "measure" / "embedded"
 SETS = ("evaluation", "pool")
-# share of samples that passed, at least: SPEC wants slices of 30 problems, these cut both sets in three usable parts
-EASY, MEDIUM = 0.5, 0.125
-SAMPLES, SLOTS = 4, 16
+SAMPLES = {"evaluation": 4, "pool": 2}
+SLOTS = 16
 # temperature before the cuts, as vLLM and transformers do it
-DECODING = {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "min_p": 0, "max_tokens": 96}
 ORDER = ["temperature", "top_k", "top_p"]
+DECODING = {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "min_p": 0, "max_tokens": 96, "samplers": ORDER}
+# seconds of CPU for one reference on all problems, which takes some hundredths
+PATIENCE = 0.5
 HEADING = re.compile(r"## (?P<family>.+) \((?P<source>\w+)\)")
 SIGNATURE = re.compile(r"(?P<name>\w+)\((?P<parameters>[\w, ]+)\): (?P<statement>.+)")
 
@@ -141,7 +140,7 @@ def _task(name: str, heading: re.Match[str], shared: str, text: str) -> Task:
 
 def complaints(found: list[Task]) -> Iterator[str]:
     """Everything wrong with the problems, one line each; none for a set that may ship."""
-    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.signal(signal.SIGVTALRM, _out_of_time)
     names = [task.name for task in found]
     yield from (f"{name}: the name repeats" for name in sorted({n for n in names if names.count(n) > 1}))
     for task in found:
@@ -172,27 +171,31 @@ def _twins(found: list[Task]) -> Iterator[str]:
 
     One direction alone is common within a family (a sum of numbers counts truths, too) and leaks nothing there.
     """
-    functions, answers = {t.id: t.function() for t in found}, {t.id: t.answers() for t in found}
-    solved = {
-        (one.id, other.id)
-        for one, other in itertools.permutations(found, 2)
-        if one.arity == other.arity and _solves(functions[one.id], other, answers[other.id])
-    }
+    answers = {task.id: task.answers() for task in found}
+    solved = {(one.id, other.id) for one in found for other in _solved_by(one, found, answers)}
     sets = {task.id: task.set for task in found}
     for one, other in sorted(solved):
         if sets[one] != sets[other] or (other, one) in solved:
             yield f"{one} solves {other}"
 
 
-def _solves(function: Callable[..., Any], task: Task, answers: list[Any]) -> bool:
-    """A function may loop for ever on what it was not written for: it has a tenth of a second."""
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        return all(function(*args) == answer for args, answer in zip(task.inputs, answers, strict=True))
-    except Exception:  # whatever it raises, it does not solve the task
-        return False
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+def _solved_by(one: Task, found: list[Task], answers: dict[str, list[Any]]) -> Iterator[Task]:
+    """The other tasks whose tests the reference of one passes. It may loop for ever on what it was not written for."""
+    function = one.function()
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    for other in found:
+        try:
+            if other is not one and other.arity == one.arity and _agree(function, other, answers[other.id]):
+                yield other
+        except TimeoutError:
+            signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+        except Exception:  # whatever it raises, it does not solve the task
+            continue
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _agree(function: Callable[..., Any], task: Task, answers: list[Any]) -> bool:
+    return all(function(*args) == answer for args, answer in zip(task.inputs, answers, strict=True))
 
 
 def _out_of_time(*_: object) -> None:
@@ -226,9 +229,10 @@ def row(task: Task, difficulty: str) -> dict[str, Any]:
 
 
 def label(correct: int, total: int) -> str:
-    """easy, medium or hard, by the share of samples that passed."""
-    share = correct / total
-    return "easy" if share >= EASY else "medium" if share >= MEDIUM else "hard"
+    """hard where no sample passed, easy where more than half did, medium in between; nothing where none was drawn."""
+    if total == 0:
+        return ""
+    return "hard" if correct == 0 else "easy" if correct * 2 > total else "medium"
 
 
 def counts() -> dict[str, tuple[int, int]]:
@@ -244,7 +248,7 @@ def build() -> dict[str, str]:
     if wrong:
         raise SystemExit("\n".join(wrong))
     measured = counts()
-    return {f"{name}.jsonl": _lines(found, name, lambda task: label(*measured[task.id])) for name in SETS}
+    return {f"{name}.jsonl": _lines(found, name, lambda task: label(*measured.get(task.id, (0, 0)))) for name in SETS}
 
 
 def _lines(found: list[Task], name: str, difficulty: Callable[[Task], str]) -> str:
@@ -257,43 +261,35 @@ def _lines(found: list[Task], name: str, difficulty: Callable[[Task], str]) -> s
 
 def measure(model: str) -> None:
     """Sample and grade with the embedded model whatever has no counts yet. To measure anew, delete counts.jsonl."""
-    found = [task for name in SETS for task in tasks(name)]
     done = counts()
-    waiting = [task for task in found if task.id not in done]
-    port = _serve(model)
-    with ThreadPoolExecutor(SLOTS // SAMPLES) as pool, COUNTS.open("a") as lines:
-        for task, answers in zip(waiting, pool.map(lambda task: _answers(port, task), waiting), strict=True):
-            lines.write(json.dumps({"id": task.id, "c": sum(_passes(task, a) for a in answers), "n": SAMPLES}) + "\n")
+    waiting = [task for name in SETS for task in tasks(name) if task.id not in done]
+    server = _serve(model)
+    with ThreadPoolExecutor(SLOTS // 2) as pool, COUNTS.open("a") as lines:
+        for task, answers in zip(waiting, pool.map(lambda task: _answers(server, task), waiting), strict=True):
+            passed = sum(_passes(task, answer) for answer in answers)
+            lines.write(json.dumps({"id": task.id, "c": passed, "n": len(answers)}) + "\n")
             lines.flush()
 
 
-def _serve(model: str) -> int:
+def _serve(model: str) -> Any:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path, params.n_parallel, params.n_ctx, params.port = model, SLOTS, SLOTS * 512, 18435
-    params.cpuparams.n_threads = 1
-    threading.server = xllamacpp.Server(params)  # kept alive as long as the process
-    return 18435
+    params.model.path, params.n_parallel, params.n_ctx = model, SLOTS, SLOTS * 512
+    params.cpuparams.n_threads = 1  # on shared cores two threads wait for each other
+    return xllamacpp.Server(params)
 
 
-def _answers(port: int, task: Task) -> list[str]:
-    """SAMPLES answers that share one reading of the prompt, each cut where its fence closes: what follows is prose."""
+def _answers(server: Any, task: Task) -> list[str]:
+    """Answers that share one reading of the prompt, each cut where its fence closes: what follows is prose."""
     wanted = {
         "messages": [{"role": "user", "content": load("solve_function", prompt=task.prompt)}],
-        "n": SAMPLES,
+        "n": SAMPLES[task.set],
         "stop": ["\n```\n"],
         "seed": 0,
-        "samplers": ORDER,
         **DECODING,
     }
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions",
-        json.dumps(wanted).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=3600) as reply:
-        return [choice["message"]["content"] for choice in json.load(reply)["choices"]]
+    return [choice["message"]["content"] for choice in server.handle_chat_completions(wanted)["choices"]]
 
 
 def _passes(task: Task, answer: str) -> bool:
