@@ -277,6 +277,8 @@ def tier_here(wanted: Tier | None = None, *, unsafe: bool = False) -> Tier:
     Raises SandboxFailed where it does not hold; `container` and `none` are never chosen, only asked for (`none` by
     `unsafe`). Each candidate is tried for real.
     """
+    if not sys.platform.startswith("linux"):
+        raise SandboxFailed(f"programs are run on Linux only, and this is {sys.platform}; use a Linux container")
     if wanted == "none" or (unsafe and wanted is None):
         if not unsafe:
             raise SandboxFailed("no isolation was asked for without the unsafe switch; say so, or choose another tier")
@@ -295,8 +297,6 @@ def tier_here(wanted: Tier | None = None, *, unsafe: bool = False) -> Tier:
 
 def _trial(tier: Tier) -> str:
     """Why a tier does not hold, or nothing."""
-    if not sys.platform.startswith("linux"):
-        return f"{tier}: only Linux has it"
     if tier == "bubblewrap" and shutil.which("bwrap") is None:
         return "bubblewrap: not installed"
     try:

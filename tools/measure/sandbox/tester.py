@@ -1,10 +1,10 @@
 """The cell of the tests: runs checks against programs that live elsewhere, and says what became of each.
 
 `main` takes jobs of the parent one by one. For each it has the fork server start a program, reaches it as a `Guest`,
-and sends a verdict that carries the job's nonce. It never runs a completion. It stays from job to job, for its start
-would cost more than a grade; what could carry over is kept out: values arrive as copies, handles die with their program, the
-names of the checks are made anew, nothing mutable that stays is ever handed over, and checks that reach beyond
-themselves run in a forked copy. Standard library only.
+and sends a verdict that carries the job's nonce. It never runs a completion. It stays from job to job, since a start
+would cost more than a grade. What could carry over is kept out: values arrive as copies, handles die with their
+program, the names of the checks are made anew, nothing mutable that stays is ever handed over, and checks that reach
+beyond themselves run in a forked copy. Standard library only.
 """
 
 from __future__ import annotations
