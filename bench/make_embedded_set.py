@@ -13,10 +13,10 @@ Difficulty is the share of the embedded model's samples that passed, and nobody'
 from __future__ import annotations
 
 import ast
-import itertools
 import json
 import re
 import resource
+import secrets
 import signal
 import subprocess
 import sys
@@ -295,7 +295,8 @@ def _answers(server: Any, task: Task) -> list[str]:
 def _passes(task: Task, answer: str) -> bool:
     """The first fence and the tests in a process of its own, with a second of CPU and half a gigabyte."""
     fence = re.search(r"```(?:python)?\n(.*?)(?:```|\Z)", answer, re.DOTALL)
-    program = "\n".join([fence[1] if fence else answer, *task.tests(), "print('all ' + 'passed')"])
+    mark = secrets.token_hex()  # a program that ends early, or prints that it passed, does not know it
+    program = "\n".join([fence[1] if fence else answer, *task.tests(), f"print({mark!r})"])
     done = subprocess.run(
         [sys.executable, "-I", "-c", program],
         capture_output=True,
@@ -305,7 +306,7 @@ def _passes(task: Task, answer: str) -> bool:
         preexec_fn=_limits,
         stdin=subprocess.DEVNULL,
     )
-    return done.stdout.endswith("all passed\n") and done.returncode == 0
+    return done.stdout.endswith(f"{mark}\n") and done.returncode == 0
 
 
 def _limits() -> None:
