@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,13 @@ def test_an_unknown_engine_is_refused_by_name() -> None:
 def test_an_unknown_setting_is_refused_with_those_there_are() -> None:
     with pytest.raises(InvalidInput, match=r"'temprature'.*settings among script, seconds"):
         open_engine("scripted", script=[], temprature=1)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_row_of_the_registry_leads_to_an_engine(name: str) -> None:
+    module, _, kind = ENGINES[name].partition(":")
+    engine = getattr(import_module(f"tools.measure.engines.{module}"), kind)
+    assert all(callable(getattr(engine, part)) for part in ("identity", "rendered", "sample", "close"))
 
 
 def test_the_engines_import_nothing_heavy() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tools.errors import EngineFailed, InvalidInput
+from tools.errors import EngineFailed, InvalidInput, StoreCorrupt
 from tools.measure.engines import open_engine
 from tools.measure.engines.scripted import Scripted
 from tools.measure.sampling import Progress, render, sample
@@ -158,6 +158,14 @@ def test_the_plan_says_what_the_answers_depend_on(tmp_path: Path) -> None:
     assert plan["engine"] == open_engine("scripted", script=SCRIPT).identity()
     assert plan["problems"] == 5
     assert len(plan["template_sha256"]) == len(plan["problems_sha256"]) == 64
+
+
+def test_a_row_that_is_no_sample_is_told_by_its_line(tmp_path: Path) -> None:
+    drawn(tmp_path, n=1)
+    with (tmp_path / "samples.jsonl").open("a") as rows:
+        rows.write('{"id": "p0", "index": -1}\n')
+    with pytest.raises(StoreCorrupt, match=r"samples.jsonl:6 is no sample"):
+        drawn(tmp_path, n=2)
 
 
 @pytest.mark.parametrize("template", ["", "no blank", "{prompt} {prompt}"])

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tools.errors import EngineFailed, InvalidInput
+from pydantic import ValidationError
+
+from tools.errors import EngineFailed, InvalidInput, StoreCorrupt
 from tools.measure.engines import Engine
 from tools.records import Count, Decoding, Problem, Record, Request, Sample
 from tools.runs import PLAN, Rows, Run
@@ -104,8 +106,8 @@ class _Sitting:
         self._done, self._tokens = 0, 0
         self._counted = True
         self._fresh: list[Sample] = []
-        for row in rows:
-            self._note(Sample.model_validate(row))
+        for number, row in enumerate(rows, 1):
+            self._note(_kept(row, f"{rows.path.name}:{number}"))
 
     def draw(self, engine: Engine, decoding: Decoding) -> Progress:
         self._tell(self._progress)
@@ -164,6 +166,13 @@ class _Sitting:
     @property
     def _progress(self) -> Progress:
         return Progress(done=self._done, wanted=self._wanted, tokens=self._tokens if self._counted else None)
+
+
+def _kept(row: dict[str, Any], where: str) -> Sample:
+    try:
+        return Sample.model_validate(row)
+    except ValidationError as error:
+        raise StoreCorrupt(f"{where} is no sample ({error.errors()[0]['msg']})") from error
 
 
 def _pairs(prompts: Prompts) -> list[tuple[str, str]]:
