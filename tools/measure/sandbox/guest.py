@@ -288,8 +288,9 @@ class Guest(wire.Peer):
 
     def end(self) -> tuple[int, float, float, int]:
         """End the program. Returns wait status, CPU seconds, seconds on the clock, peak kB."""
+        usage = self._link.end()
         self._sock.close()
-        return self._link.end()
+        return usage
 
     def heard(self, text: str) -> None:
         sys.stdout.write(text)

@@ -122,7 +122,7 @@ def _map(guest: Guest, entry_point: str, rows: list[Any]) -> list[Any]:
     text = guest.ask("map", entry_point, rows)
     guest.share = True
     try:
-        nodes = json.loads(text)
+        nodes = wire.loads(text)
     except (TypeError, ValueError, RecursionError):
         raise wire.Malformed("answers that cannot be read") from None
     if type(nodes) is not list or not all(type(node) is list and len(node) == 2 for node in nodes):

@@ -14,14 +14,13 @@ from __future__ import annotations
 import binascii
 import builtins
 import collections
-import json
 import operator
 import re
 import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from json import JSONEncoder
+from json import JSONDecoder, JSONEncoder
 from typing import Any
 
 LARGEST_MESSAGE = 64 << 20
@@ -29,7 +28,25 @@ ATOMS = frozenset({str, int, float, bool, type(None)})
 BIG = 1 << 64
 DTYPE = re.compile(r"[<>|=][?biufcSUMm]\d*(\[\w+\])?")
 MISFITS = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError, BufferError)
-dumps = JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+_encoder = JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
+_scan: Any = JSONDecoder().scan_once  # type: ignore[attr-defined]  # there in every Python, missing in the stubs
+PARTS = [str, str, list, str, list]  # kind, operation, changes, printed text, labels forgotten
+
+
+def dumps(value: Any) -> str:
+    """JSON in ASCII, without spaces."""
+    return _encoder.encode(value)
+
+
+def loads(text: str) -> Any:
+    """What `dumps` wrote. Raises ValueError for anything else."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    if end != len(text):
+        raise ValueError("more than one value")
+    return value
 
 
 def words(text: str) -> list[str]:
@@ -629,7 +646,7 @@ class Peer(Codec):
 
     def rehearse(self, op: str, values: list[Any]) -> None:
         """Answer a question that nobody asked, to nobody."""
-        json.loads(self._reply(op, values))
+        loads(self._reply(op, values))
         self.shared.prune()
         self.shared.mark()
 
@@ -679,7 +696,7 @@ class Peer(Codec):
         self._send(dumps(message), gone)
 
     def _send(self, body: str, gone: list[int]) -> None:
-        self.transmit(f"{body}\n{dumps(gone)}".encode())
+        self.transmit(f"{body[:-1]},{dumps(gone) if gone else '[]'}]".encode())
         self.shared.mark()
 
     def transmit(self, frame: bytes) -> None:
@@ -690,14 +707,13 @@ class Peer(Codec):
 def _parse(frame: bytes) -> tuple[str, str, list[Any], Any, str, list[int]]:
     """A message, with the type of every part looked at: the other end may be hostile."""
     try:
-        body, dropped = frame.split(b"\n")
-        message, gone = json.loads(body), json.loads(dropped)
-        kind, op, changes, node, text = message
+        kind, op, changes, node, text, gone = loads(frame.decode("ascii"))
     except (ValueError, RecursionError, TypeError) as error:
         raise Malformed(f"not a message: {error}"[:200]) from None
-    kinds = [type(part) for part in (kind, op, changes, text, gone)]
-    if kinds != [str, str, list, str, list] or not all(type(change) is list and len(change) == 2 for change in changes):
+    if [type(kind), type(op), type(changes), type(text), type(gone)] != PARTS:
         raise Malformed("not a message")
-    if not all(type(label) is int for label in gone):
+    if changes and not all(type(change) is list and len(change) == 2 for change in changes):
+        raise Malformed("a bad change")
+    if gone and not all(type(label) is int for label in gone):
         raise Malformed("a bad label")
     return kind, op, changes, node, text, gone
