@@ -4,9 +4,9 @@ Each measurement is a fresh process on one thread, and its steps are timed on th
 wall's: on a shared machine only the first says anything. Rows are functions of the standard library (prompt: name and
 docstring; completion: the source), so the lengths are those of real code. TRL gets the same tokens, model, adapter and
 settings three ways: in its own random order, grouped by length as it offers, and in exactly our batches, where the loss
-curves have to agree. TRL is no dependency of the project: name an interpreter that has it.
+curves have to agree. TRL is no dependency of the project: name an interpreter that has it, or ours runs alone.
 
-    python bench/bench_train.py --model FOLDER --trl PYTHON --rounds 3
+    python bench/bench_train.py --trl PYTHON --rounds 3
 """
 
 from __future__ import annotations
@@ -183,6 +183,25 @@ def asked(who: str, arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def embedded() -> str:
+    """The model that the project brings. Ends the bench where neither it nor torch is here."""
+    from tools.errors import EngineFailed
+    from tools.measure.engines import embedded
+
+    try:
+        return str(embedded.model_folder())
+    except EngineFailed as error:
+        sys.exit(print(f"Not measured: {error}"))
+
+
+def has_trl(python: str) -> bool:
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('trl') is None)"
+    found = subprocess.run([python, "-c", look], check=False).returncode == 0
+    if not found:
+        print("TRL is not installed there; ours runs alone.", file=sys.stderr)
+    return found
+
+
 def compared(mine: list[dict[str, Any]], runs: list[dict[str, Any]], clock: str) -> tuple[str, str]:
     """Rates of one contestant and our ratio to it round by round: median, least to most."""
     rates = [run[clock] for run in runs]
@@ -192,30 +211,40 @@ def compared(mine: list[dict[str, Any]], runs: list[dict[str, Any]], clock: str)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", help="a model folder; by default the embedded one")
     parser.add_argument("--trl", default=sys.executable, help="a Python with TRL")
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--who", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--worker", choices=CONTESTANTS)
     arguments = parser.parse_args()
+    arguments.model = arguments.model or embedded()
     if arguments.worker:
         print(json.dumps(measured(arguments.worker, Path(arguments.model), arguments.rows)))
         return
-    who_runs = tuple(arguments.who)
-    found: dict[str, list[dict[str, Any]]] = {who: [] for who in who_runs}
+    who = tuple(arguments.who) if has_trl(arguments.trl) else ("ours",)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in who}
     for turn in range(arguments.rounds):
-        for who in who_runs[turn % 2 :] + who_runs[: turn % 2]:
-            found[who].append(asked(who, arguments))
-    print("| | tokens per CPU-second | ours against it | tokens per second | ours against it | peak MB |")
-    print("|---|---|---|---|---|---|")
+        for name in who[turn % 2 :] + who[: turn % 2]:
+            found[name].append(asked(name, arguments))
+    print(table(found))
+    if "trl, our batches" in found:
+        print(agreement(found["ours"][0]["log"], found["trl, our batches"][0]["log"]))
+
+
+def table(found: dict[str, list[dict[str, Any]]]) -> str:
+    lines = ["| | tokens per CPU-second | ours against it | tokens per second | ours against it | peak MB |"]
+    lines += ["|---|---|---|---|---|---|"]
     for who, runs in found.items():
         cells = [cell for clock in ("cpu", "seconds") for cell in compared(found["ours"], runs, clock)]
-        print(f"| {who} | {' | '.join(cells)} | {max(run['peak'] for run in runs):,.0f} |")
-    pairs = zip(found["ours"][0]["log"], found["trl, our batches"][0]["log"], strict=True)
-    curves = [(mine["loss"], other["loss"]) for mine, other in pairs]
-    print("\nLoss per step, ours and TRL in the same batches:", *(f"{a:.4f}/{b:.4f}" for a, b in curves))
-    print(f"Largest difference: {max(abs(a - b) for a, b in curves):.1e}")
+        lines += [f"| {who} | {' | '.join(cells)} | {max(run['peak'] for run in runs):,.0f} |"]
+    return "\n".join(lines)
+
+
+def agreement(mine: list[dict[str, float]], other: list[dict[str, float]]) -> str:
+    curves = [(a["loss"], b["loss"]) for a, b in zip(mine, other, strict=True)]
+    shown = ", ".join(f"{a:.6f} and {b:.6f}" for a, b in curves)
+    return f"Loss per step in the same batches: {shown}; largest difference {max(abs(a - b) for a, b in curves):.1e}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tools.errors import AntiPattern, InvalidInput, StoreCorrupt
 from tools.records import Decoding, Grade, Sample
 from tools.runs import Run
 from tools.tune import rows
-from tools.tune.plan import Arm, Plan
+from tools.tune.plan import Arm, Plan, brief_minimal, deviations, paper
 from tools.tune.rows import ARMS, Drawn, Origin
 
 SHAPED = Decoding(temperature=0.8, top_p=0.95, max_tokens=96)
@@ -220,3 +220,12 @@ def test_a_run_inside_its_preset_says_that_it_is(tmp_path: Path) -> None:
     run, found = build(tmp_path)
     rows.record_deviations(run, rows.departures(of_arm(rows.MINIMAL), found))
     assert rows.ledger(run) == "No deviation from the preset."
+
+
+def test_what_a_preset_leaves_open_is_no_deviation_and_what_it_prescribes_is() -> None:
+    settings = {"method": "lora", "learning_rate": 2e-4, "lora_r": 64, "lora_alpha": 64}
+    plan = of_arm(rows.MINIMAL, training={**settings, "weight_decay": 0.3, "per_device_train_batch_size": 2, "seed": 7})
+    assert deviations(plan, brief_minimal()) == ()
+    told = {d.field: (d.preset, d.plan) for d in deviations(plan, paper())}
+    assert told["training.weight_decay"] == ("0.1", "0.3")
+    assert not told.keys() & {"training.per_device_train_batch_size", "training.seed"}

@@ -1,6 +1,7 @@
 """A random Llama of a few thousand weights with a byte tokeniser and a chat template, made in milliseconds."""
 
 from pathlib import Path
+from typing import Any
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -35,7 +36,7 @@ def tiny_model(folder: Path, *, template: str | None = TEMPLATE, eos: str = "<|i
     return folder
 
 
-def _tokenizer(eos: str):  # type: ignore[no-untyped-def]
+def _tokenizer(eos: str) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
