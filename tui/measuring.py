@@ -36,7 +36,8 @@ def sample(arguments: Arguments) -> int:
 
     problems = given(arguments)
     with engine(arguments) as model, meter("sampling", arguments.run, arguments.gpus) as count:
-        print(f"the first prompt, as the model sees it:\n{model.rendered(problems[0].prompt)}\n", file=sys.stderr)
+        first = next(iter(sampling.render(problems, _template(arguments)).values()))
+        print(f"the first prompt, as the model sees it:\n{model.rendered(first)}\n", file=sys.stderr)
         done = sampling.sample(
             arguments.run,
             problems,
