@@ -1,8 +1,9 @@
 """Sampling through the openai_api engine beside the same server driven bare, in one run and in turns.
 
-Two servers: llama.cpp with the embedded model, where the model's time counts; and a stub that answers at once, where
-only the client's own work is left, as it is in front of a fast GPU server. Bare is the least that does the same: httpx,
-a semaphore, one JSON body per request and no checks. Both arms ask for the same answers with the same seeds.
+Three servers: llama.cpp with the embedded model, where the model's time counts; a stub that takes a quarter of a second
+for every answer, which shows whether the client keeps a server busy, even on a shared machine; and one that answers at
+once, where only the client's own work is left, as it is in front of a fast GPU server. Bare is the least that does the
+same: httpx, a semaphore, one JSON body per request and no checks. Both arms ask for the same answers with equal seeds.
 
     python bench/bench_sampling.py --rounds 5
 """
@@ -92,14 +93,15 @@ def serve_llama(threads: int) -> None:
     sys.stdin.read()
 
 
-def serve_stub(_: int) -> None:
-    """A server that answers everything at once and the same, until standard input ends."""
+def serve_stub(pause: float, _: int) -> None:
+    """A server that answers every request the same, after a pause, until standard input ends."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(STUB_ANSWER)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while header := await reader.readuntil(b"\r\n\r\n"):
             fields = dict(line.split(b": ", 1) for line in header.lower().split(b"\r\n")[1:] if b": " in line)
             await reader.readexactly(int(fields.get(b"content-length", 0)))
+            await asyncio.sleep(pause if header.startswith(b"POST") else 0)
             writer.write(head + STUB_ANSWER)
 
     async def run() -> None:
@@ -110,7 +112,11 @@ def serve_stub(_: int) -> None:
     asyncio.run(run())
 
 
-SERVERS: dict[str, Callable[[int], None]] = {"llama": serve_llama, "stub": serve_stub}
+SERVERS: dict[str, Callable[[int], None]] = {
+    "llama": serve_llama,
+    "pausing": partial(serve_stub, 0.25),
+    "stub": partial(serve_stub, 0.0),
+}
 
 
 @contextmanager
@@ -156,14 +162,22 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--answers", type=int, default=8, help="per prompt, from llama.cpp; the stub gives 64 times it")
+    parser.add_argument("--answers", type=int, default=8, help="per prompt, from llama.cpp; the stubs give more")
     parser.add_argument("--threads", type=int, default=2, help="of llama.cpp; they spin, so fewer on a busy machine")
+    parser.add_argument("--only", choices=SERVERS)
     parser.add_argument("--serve", choices=SERVERS)
     arguments = parser.parse_args()
     if arguments.serve:
         SERVERS[arguments.serve](arguments.threads)
         return
-    for server, n, concurrency in (("llama", arguments.answers, SLOTS), ("stub", 64 * arguments.answers, 64)):
+    answers = arguments.answers
+    for server, n, concurrency in (
+        ("llama", answers, SLOTS),
+        ("pausing", 8 * answers, SLOTS),
+        ("stub", 64 * answers, 64),
+    ):
+        if arguments.only not in (None, server):
+            continue
         with serving(server, arguments.threads) as url:
             print(f"\n{server}, {n} answers to each of {len(PROMPTS)} prompts, {concurrency} requests at a time\n")
             print("| client | answers per second | of bare | client CPU, ms per answer |\n|---|---|---|---|")

@@ -6,6 +6,7 @@ The slow tests need the embedded model and llama.cpp, which `make test` installs
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -273,35 +274,40 @@ def test_a_missing_embedded_model_says_what_to_install(monkeypatch: pytest.Monke
         embedded.model_folder()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty cache for the converted model, which is half a gigabyte."""
+    home = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(home))
+        yield home / "ssd-strategist"
+    shutil.rmtree(home)
+
+
 @pytest.mark.slow
 @needs_model
-def test_the_embedded_model_is_converted_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    written = []
-
+def test_an_interrupted_conversion_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(file: Path, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"half")
-        written.append(folder)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(embedded, "_convert", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            embedded.model_folder()
-    assert not any((tmp_path / "ssd-strategist").iterdir())
-    folder = embedded.model_folder()
+    monkeypatch.setattr(embedded, "_cache", lambda: cache / "other")
     monkeypatch.setattr(embedded, "_convert", interrupted)
-    assert embedded.model_folder() == folder
-    assert json.loads((folder / "source.json").read_text())["file"] == embedded.gguf_file().name
+    with pytest.raises(KeyboardInterrupt):
+        embedded.model_folder()
+    assert not any((cache / "other").iterdir())
 
 
 @pytest.mark.slow
 @needs_model
-def test_the_embedded_model_writes_python() -> None:
+def test_the_embedded_model_is_converted_once_and_writes_python(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [Request(id=id, prompt=text, indices=(0, 1), total=2) for id, text in TASKS.items()]
     engine = open_engine("transformers_local", rows=16)
-    answers = drawn(engine, [Request(id=id, prompt=text, indices=(0, 1), total=2) for id, text in TASKS.items()], CODE)
     assert engine.rendered("hi").endswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
-    assert sum("def " in text for text in answers.values()) >= 2
+    assert sum("def " in text for text in drawn(engine, requests, CODE).values()) >= 2
+    monkeypatch.delattr(embedded, "_convert")
+    told = json.loads((embedded.model_folder() / "source.json").read_text())
+    assert told["file"] == embedded.gguf_file().name
 
 
 @pytest.fixture(scope="module")
