@@ -35,16 +35,28 @@ def test_rows_come_back_in_order_and_survive_reopening(tmp_path: Path) -> None:
     assert Sample(**next(iter(Rows(rows.path)))).text == ""
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"id":"b"}', "é".encode()[:1], b"x" * 100_000])
-def test_a_torn_last_line_is_cut_and_kept_beside(tmp_path: Path, torn: bytes) -> None:
+TORN = [b"{", b'{"id":"b"}', "é".encode()[:1], b"x" * 100_000]
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_torn_last_line_is_passed_over_and_left_alone_by_whoever_reads(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(b'{"id":"a"}\n' + torn)
+    assert list(Rows(path)) == [{"id": "a"}]
+    assert path.read_bytes().endswith(torn)
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_whoever_appends_cuts_it_off_and_keeps_it_beside(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "samples.jsonl"
     path.write_bytes(b'{"id":"a"}\n' + torn)
     rows = Rows(path)
-    assert (rows.repaired, list(rows)) == (len(torn), [{"id": "a"}])
+    rows.append([{"id": "c"}])
+    assert (rows.repaired, list(rows)) == (len(torn), [{"id": "a"}, {"id": "c"}])
     assert (tmp_path / "samples.torn").read_bytes() == torn
 
 
-def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path: Path) -> None:
+def test_a_file_that_is_one_torn_line_holds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     path.write_bytes(b'{"id"')
     assert list(Rows(path)) == []

@@ -1,8 +1,9 @@
 """A run folder: what was planned, and rows that only grow.
 
 `plan.json` is written once; opening the folder under another plan is refused, so that samples of two settings never
-meet in one file. `Rows` are JSON Lines read from disk and never held in memory: a run may have millions of them. A torn
-last line (a process died while writing) is cut off on opening, kept beside the file and counted in `repaired`.
+meet in one file. `Rows` are JSON Lines read from disk and never held in memory: a run may have millions of them.
+Whoever reads passes over a torn last line, which may be one that is being written; whoever appends cuts it off, keeps
+it beside the file and counts it in `repaired`. One process appends at a time.
 """
 
 from __future__ import annotations
@@ -26,19 +27,22 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.repaired = _cut_torn_line(path)
+        self.repaired: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
             return
-        with self.path.open(encoding="utf-8") as lines:
+        with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                yield _parsed(line, f"{self.path.name}:{number}")
+                if line.endswith(b"\n"):
+                    yield _parsed(line, f"{self.path.name}:{number}")
 
     def append(self, rows: Iterable[Record | dict[str, Any]]) -> None:
         """Write rows with one fsync; on a full disk nothing of them is kept."""
         block = "".join(canonical(_plain(row)) + "\n" for row in rows).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.repaired is None:
+            self.repaired = _cut_torn_line(self.path)
         with self.path.open("ab") as handle:
             start = handle.tell()
             try:
@@ -107,7 +111,7 @@ def _roundtrip(plan: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _parsed(line: str, where: str) -> dict[str, Any]:
+def _parsed(line: str | bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:
