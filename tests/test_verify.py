@@ -138,6 +138,58 @@ def test_every_humaneval_problem_stands_the_examination() -> None:
     assert (report.problems, report.noise, report.wrong_passed, report.wrong_runs) == (164, 0.0, 0, 164)
 
 
+FORMATS: dict[str, list[dict[str, object]]] = {
+    "mbpp": [
+        {
+            "task_id": 1,
+            "text": "Height of a tree.",
+            "code": "class Node:\n    def __init__(self, v):\n        self.v, self.left, self.right = v, None, None\n"
+            "def height(n):\n    return 1 + max(height(n.left), height(n.right)) if n else 0\n",
+            "test_list": ["assert height(root) == 2"],
+            "test_setup_code": "root = Node(1)\nroot.left = Node(2)",
+            "challenge_test_list": [],
+        }
+    ],
+    "evalplus": [
+        {
+            "task_id": "HumanEval/900",
+            "prompt": "def halves(xs):\n",
+            "entry_point": "halves",
+            "canonical_solution": "    return [x / 2 for x in xs]\n",
+            "test": "",
+            "contract": "",
+            "base_input": [[[1, 2]]],
+            "plus_input": [[[]], [[0.5]]],
+            "atol": 0,
+        }
+    ],
+    "bigcodebench": [
+        {
+            "task_id": "BigCodeBench/900",
+            "complete_prompt": "def told(n):\n",
+            "instruct_prompt": "Tell a number.",
+            "canonical_solution": "    if n < 0:\n        raise ValueError(n)\n    print('told', n)\n"
+            "    return {'n': n}\n",
+            "test": "import io, sys, unittest\nclass TestCases(unittest.TestCase):\n"
+            "    def test_value(self):\n        self.assertEqual(told(3), {'n': 3})\n"
+            "    def test_error(self):\n        with self.assertRaises(ValueError):\n            told(-1)\n"
+            "    def test_print(self):\n        kept, sys.stdout = sys.stdout, io.StringIO()\n        told(4)\n"
+            "        said, sys.stdout = sys.stdout.getvalue(), kept\n        self.assertEqual(said, 'told 4\\n')\n",
+            "entry_point": "told",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_problems_of_every_format_stand_the_examination(name: str) -> None:
+    data = "\n".join(json.dumps(row) for row in FORMATS[name]).encode()
+    found = problem_files.read(data, f"{name}.jsonl")
+    with Grader(found, extraction="whole") as grader:
+        assert grader.faults == {}
+        assert [one.passed for one in grader.grade([sample(found[0].reference or "", of=found[0].id)])] == [True]
+
+
 # the grader's own integrity
 
 

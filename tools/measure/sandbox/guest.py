@@ -81,6 +81,13 @@ class Patient(wire.Channel):
         self._end, self._last = self._seen + 2 * seconds + 1, self._seen + wire.longest_wait(seconds)
         sock.settimeout(seconds)
 
+    def send(self, *frames: bytes) -> None:
+        """As Channel.send; a program that does not read in time is overdue."""
+        try:
+            super().send(*frames)
+        except TimeoutError:
+            raise Overdue("it does not read") from None
+
     def _read(self, size: int) -> bytes:
         while True:
             if time.monotonic() > self._end:

@@ -11,6 +11,7 @@ import atexit
 import bisect
 import collections
 import copy
+import errno
 import functools
 import gc
 import heapq
@@ -38,7 +39,6 @@ from tools.measure.sandbox import confine, wire
 
 WARM = (bisect, functools, heapq, itertools, json, math, re, string, typing)
 PLAIN_DEPTH, OWN_FRAMES = 1000, 8  # the interpreter's limit, and our frames below a program's
-FUNCTION_OUTPUT = 1 << 20
 IMMUTABLE_BASES = (int, str, float, tuple, bytes, complex, frozenset)
 MUTABLE_BASES = (list, dict, set, collections.deque, bytearray)
 REHEARSALS = 20  # enough for the interpreter to specialise the code on the way
@@ -121,17 +121,17 @@ DUNDERS = frozenset(name for name in OPERATORS if name.startswith("__")) | {CALL
 class Tape(io.RawIOBase):
     """What a program prints, kept until the next message; above its size, writing fails as on a full disk."""
 
-    def __init__(self, size: int) -> None:
-        self._left = size
+    def __init__(self) -> None:
+        self.left = 0
         self._parts: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._left -= len(data)
-        if self._left < 0:
-            raise OSError(27, "File too large")
+        self.left -= len(data)
+        if self.left < 0:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         self._parts.append(bytes(data))
         return len(data)
 
@@ -171,11 +171,12 @@ class Program(wire.Peer):
         self._objects: dict[int, Any] = {}
         self._refs: dict[int, int] = {}
         self._types: dict[int, int] = {}
-        self._tape = Tape(FUNCTION_OUTPUT)
+        self._tape = Tape()
         self._screen = io.TextIOWrapper(io.BufferedWriter(self._tape), encoding="utf-8", errors="surrogateescape")
 
-    def live(self) -> None:
-        """Answer until the tester has gone."""
+    def live(self, output: int) -> None:
+        """Answer until the tester has gone. output: bytes that may be printed."""
+        self._tape.left = output
         if "random" in sys.modules:
             sys.modules["random"].seed(0)
         gc.enable()
@@ -389,7 +390,7 @@ def _start(guest: Program, wall: confine.InnerWall, order: dict[str, Any], fds: 
         os.dup2(fds[0], guest.channel.sock.fileno())
         os.close(fds[0])
         wall.put_up(order["memory"], order["seconds"], order["output"])
-        guest.live()
+        guest.live(order["output"])
     finally:
         os._exit(70)
 

@@ -78,6 +78,8 @@ class Channel:
         """Send frames whole. Raises Gone where nobody reads any more."""
         try:
             self.sock.sendall(b"".join(part for frame in frames for part in (struct.pack("<I", len(frame)), frame)))
+        except TimeoutError:
+            raise
         except OSError as error:
             raise Gone(str(error)) from None
 
