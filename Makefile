@@ -9,7 +9,7 @@ run: .venv/base
 	@$(BIN)/strategist
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 quick: .venv/dev
 	$(BIN)/python -m pytest -m "not slow"

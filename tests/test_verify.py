@@ -310,7 +310,7 @@ def test_verify_writes_grades_counts_and_its_report(tmp_path: Path) -> None:
     report = verify.verify(run, problems, extraction="whole")
     assert [json.loads(line) for line in (tmp_path / "counts.jsonl").read_text().splitlines()] == [
         {"id": "add", "c": 2, "n": 6, "slice": "easy", "cluster": "sums"},
-        {"id": "double", "c": 3, "n": 6, "slice": "site", "cluster": ""},
+        {"id": "double", "c": 3, "n": 6, "slice": "", "cluster": ""},
     ]
     assert report.ungradable.keys() == {"broken"}
     assert report.reasons == {"passed": 5, "wrong": 5, "syntax": 2, "ungradable": 6}

@@ -19,6 +19,7 @@ from tui.measuring import decoding, engine, given, meter, say
 if TYPE_CHECKING:
     from tools.judge.gates import GateResult, RoundOne
     from tools.judge.seal import Seal, Terms
+    from tools.measure.engines import Engine
     from tools.measure.probes import Battery
     from tools.records import Counts
     from tools.tune.plan import Plan
@@ -117,20 +118,11 @@ def train(arguments: Arguments) -> int:
 
 def probe(arguments: Arguments) -> int:
     """Ask a model the probe sets; with --against, read the battery under the run's seal. 1 where a probe alerts."""
-    from tools.measure import probes, sampling
+    from tools.measure import probes
 
-    with engine(arguments) as model, meter("probing", arguments.run, arguments.gpus) as count:
+    with engine(arguments) as model:
         for name in PROBE_SETS:
-            prompts = {row["id"]: row["prompt"] for row in _probe_rows(name, arguments.limit)}
-            folder = arguments.run / "probes" / name
-            sampling.sample(
-                folder,
-                prompts,
-                model,
-                decoding(arguments),
-                1,
-                on_progress=lambda p: count(p.done, p.wanted, p.tokens or 0),
-            )
+            _ask(arguments, model, name)
     if arguments.against is None:
         return 0
     sealed = _seal(arguments.run)
@@ -140,6 +132,22 @@ def probe(arguments: Arguments) -> int:
     _write_readings(arguments.run, found, sealed.sha256)
     say(arguments, _as_json(found), "\n".join(_battery_lines(found)))
     return 1 if found.answer == "alert" else 0
+
+
+def _ask(arguments: Arguments, model: Engine, name: str) -> None:
+    from tools.measure import sampling
+
+    asked = {row["id"]: row["prompt"] for row in _probe_rows(name, arguments.limit)}
+    folder = arguments.run / "probes" / name
+    with meter("probing", arguments.run, arguments.gpus) as count:
+        sampling.sample(
+            folder,
+            asked,
+            model,
+            decoding(arguments),
+            1,
+            on_progress=lambda progress: count(progress.done, progress.wanted, progress.tokens or 0),
+        )
 
 
 def _probe_rows(name: str, limit: int | None) -> list[dict[str, str]]:

@@ -441,18 +441,20 @@ def verify(
             on_grade(sum(tally.reasons.values()))
         shown = list(islice(_samples(run), SHOWN_FOR_SENSITIVITY))
         report = grader.report(tally.reasons, grader.sensitivity(shown))
-    counts = (_count(problem, tally) for problem in problems if tally.total[problem.id])
+    axis = "difficulty" if any(problem.difficulty for problem in problems) else "source"
+    counts = (_count(problem, getattr(problem, axis), tally) for problem in problems if tally.total[problem.id])
     run.write(COUNTS, "".join(canonical(row) + "\n" for row in counts))
     run.write(GRADING, report.model_dump_json(indent=2) + "\n")
     return report
 
 
-def _count(problem: Problem, tally: _Tally) -> dict[str, Any]:
+def _count(problem: Problem, part: str, tally: _Tally) -> dict[str, Any]:
+    """One row of the counts; the slices of a set are along one axis, difficulty where any problem has one."""
     return {
         "id": problem.id,
         "c": tally.correct[problem.id],
         "n": tally.total[problem.id],
-        "slice": problem.difficulty or problem.source,
+        "slice": part,
         "cluster": problem.cluster,
     }
 
