@@ -242,7 +242,9 @@ def _view(tier: Tier) -> dict[str, Any]:
     found = [path for path in dict.fromkeys(wanted) if os.path.exists(path)]
     links = {path: os.readlink(path) for path in found if os.path.islink(path) and path.count("/") == 1}
     readable = _outermost([path for path in found if tier == "seccomp" or path not in links])
-    scratch = "/tmp" if tier in ("bubblewrap", "namespaces") else ""
+    # an environment below /tmp is read from there, so the scratch folder cannot be /tmp as well
+    place = "/scratch" if any(path.startswith("/tmp/") for path in readable) else "/tmp"
+    scratch = place if tier in ("bubblewrap", "namespaces") else ""
     return {"readable": readable, "links": links, "packages": packages, "scratch": scratch}
 
 
@@ -263,7 +265,7 @@ def _prefix(tier: Tier) -> list[str]:
     links = [part for path, target in view["links"].items() for part in ("--symlink", target, path)]
     own = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     who = ["--uid", "65534", "--gid", "65534"]
-    scratch = ["--size", str(16 << 20), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    scratch = ["--size", str(16 << 20), "--tmpfs", view["scratch"], "--chdir", view["scratch"]]
     return [shutil.which("bwrap") or "bwrap", *own, *who, *mounts, *links, *scratch, "--remount-ro", "/"]
 
 

@@ -35,17 +35,17 @@ _prctl = _libc.prctl
 _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
-def enter(tier: str, readable: list[str], links: dict[str, str], cpu: int) -> None:
+def enter(tier: str, readable: list[str], links: dict[str, str], scratch: str, cpu: int) -> None:
     """Close the cell that this process is.
 
     readable: folders and files the cell may read, at the same place inside. links: symbolic links of the root folder.
-    cpu: the one CPU of this worker. Its cells take turns, and on one CPU they find their data in its caches: measured,
-    a tenth less CPU time per program.
+    scratch: where it may write. cpu: the one CPU of this worker. Its cells take turns, and on one CPU they find their
+    data in its caches: measured, a tenth less CPU time per program.
     """
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, {cpu})
     if tier == "namespaces":
-        _own_namespaces(readable, links)
+        _own_namespaces(readable, links, scratch)
     elif tier == "seccomp":
         _landlock(readable)
     _check(_prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent death signal")
@@ -114,14 +114,14 @@ def _drop_capabilities() -> None:
 # -- namespaces --------------------------------------------------------------------------------------------------
 
 
-def _own_namespaces(readable: list[str], links: dict[str, str]) -> None:
+def _own_namespaces(readable: list[str], links: dict[str, str], scratch: str) -> None:
     user, group = os.getuid(), os.getgid()
     _check(_libc.unshare(NEW_NAMESPACES), "unshare")
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{NOBODY} {user} 1")
     _write("/proc/self/gid_map", f"{NOBODY} {group} 1")
     _be_first_process()
-    _new_root(readable, links)
+    _new_root(readable, links, scratch)
 
 
 def _write(path: str, text: str) -> None:
@@ -139,23 +139,23 @@ def _be_first_process() -> None:
         os._exit(0)
 
 
-def _new_root(readable: list[str], links: dict[str, str]) -> None:
+def _new_root(readable: list[str], links: dict[str, str], scratch: str) -> None:
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for path in readable:
         _bind(path, NEW_ROOT + path)
     for name, target in links.items():
         os.symlink(target, NEW_ROOT + name)
-    os.makedirs(NEW_ROOT + "/tmp", exist_ok=True)
+    os.makedirs(NEW_ROOT + scratch, exist_ok=True)
     limits = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=700"
-    _mount("tmpfs", NEW_ROOT + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, limits)
+    _mount("tmpfs", NEW_ROOT + scratch, "tmpfs", MS_NOSUID | MS_NODEV, limits)
     os.chdir(NEW_ROOT)
     machine = syscalls.here()
     assert machine is not None
     _check(_libc.syscall(machine.numbers["pivot_root"], b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", MNT_DETACH), "leaving the old root")
     _read_only("/", recursive=False)
-    os.chdir("/tmp")
+    os.chdir(scratch)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -469,7 +469,7 @@ def main(box: dict[str, Any]) -> None:
     site.setquit()
     site.sethelper()
     sys.meta_path.append(confine.Packages(box["packages"]))
-    confine.enter(box["tier"], box["readable"], box["links"], box["cpu"])
+    confine.enter(box["tier"], box["readable"], box["links"], box["scratch"], box["cpu"])
     link = socket.socket(fileno=box["link"])
     spare, _ = socket.socketpair()  # a forked program puts its own line in the place of this one
     _rehearse(Program(wire.Channel(spare)))

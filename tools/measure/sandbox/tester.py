@@ -280,7 +280,7 @@ def main(box: dict[str, Any]) -> None:
     """Be the tester until the parent closes the line."""
     sys.meta_path.append(confine.Packages(box["packages"]))
     parent, link = wire.Channel(socket.socket(fileno=box["parent"])), Link(socket.socket(fileno=box["link"]))
-    confine.enter(box["tier"], box["readable"], box["links"], box["cpu"])
+    confine.enter(box["tier"], box["readable"], box["links"], box["scratch"], box["cpu"])
     resource.setrlimit(resource.RLIMIT_AS, (TESTER_MEMORY, TESTER_MEMORY))
     sys.stdout = sys.stderr = Sink()
     sys.setrecursionlimit(3000)
