@@ -22,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ ORDER = ["temperature", "top_k", "top_p"]
 DECODING = {"temperature": 0.8, "top_p": 0.9, "top_k": 40, "min_p": 0, "max_tokens": 96, "samplers": ORDER}
 # seconds of CPU for one reference on all problems, which takes some hundredths
 PATIENCE = 0.5
-MORE_BYTES = 1 << 28
 HEADING = re.compile(r"## (?P<family>.+) \((?P<source>\w+)\)")
 SIGNATURE = re.compile(r"(?P<name>\w+)\((?P<parameters>[\w, ]+)\): (?P<statement>.+)")
 
@@ -174,24 +173,11 @@ def _twins(found: list[Task]) -> Iterator[str]:
     One direction alone is common within a family (a sum of numbers counts truths, too) and leaks nothing there.
     """
     answers = {task.id: task.answers() for task in found}
-    with _bounded_memory():
-        solved = {(one.id, other.id) for one in found for other in _solved_by(one, found, answers)}
+    solved = {(one.id, other.id) for one in found for other in _solved_by(one, found, answers)}
     sets = {task.id: task.set for task in found}
     for one, other in sorted(solved):
         if sets[one] != sets[other] or (other, one) in solved:
             yield f"{one} solves {other}"
-
-
-@contextmanager
-def _bounded_memory() -> Iterator[None]:
-    """A function that is given what it was not written for may ask for all there is; it gets MORE_BYTES."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_BYTES, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _solved_by(one: Task, found: list[Task], answers: dict[str, list[Any]]) -> Iterator[Task]:
@@ -210,7 +196,9 @@ def _solved_by(one: Task, found: list[Task], answers: dict[str, list[Any]]) -> I
 
 
 def _agree(function: Callable[..., Any], task: Task, answers: list[Any]) -> bool:
-    return all(function(*args) == answer for args, answer in zip(task.inputs, answers, strict=True))
+    """On copies: a function that is given what it was not written for may append to a list until its time is up."""
+    calls = zip(task.inputs, answers, strict=True)
+    return all(function(*deepcopy(args)) == answer for args, answer in calls)
 
 
 def _out_of_time(*_: object) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -101,10 +100,7 @@ def test_difficulty_is_what_the_recorded_counts_say() -> None:
     }
 
 
-@pytest.mark.skipif(
-    "STRATEGIST_BUILD_SET" not in os.environ,
-    reason="building takes minutes, and one pair of functions asked for all memory; set STRATEGIST_BUILD_SET to run it",
-)
+@pytest.mark.slow
 def test_the_files_are_what_the_script_builds_and_the_script_has_no_complaint() -> None:
     for name, content in making.build().items():
         assert (making.DATA / name).read_text() == content
