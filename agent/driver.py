@@ -36,7 +36,7 @@ Request = Literal[
     "cancel",
     "chat",
 ]
-Role = Literal["results", "pool", "tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
+Role = Literal["results", "pool", "tuned", "decode_control", "placebo", "verifier_aware", "comparator", "battery"]
 # readings wait in the checkpoint, which holds short strings and 64-bit integers
 Words = Annotated[str, Field(max_length=2_000)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]

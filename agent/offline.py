@@ -17,6 +17,7 @@ SLASH: dict[str, tuple[Request, str]] = {
     "/attach": ("attach", "take a results file: /attach FILE"),
     "/pool": ("attach", "take a prompt pool and check it against the held-out set: /pool FILE"),
     "/tuned": ("attach", "take results of a tuned model on the same problems: /tuned FILE, or /tuned FILE placebo"),
+    "/battery": ("attach", "take what the probes read of the tuned model: /battery FILE"),
     "/table": ("passk", "the pass@k table with its intervals"),
     "/run": ("run", "plan a measurement: /run measure FILE n=16 model=NAME base-url=URL; `embedded` is our own set"),
     "/approve": ("approve", "start what was planned"),
@@ -120,8 +121,8 @@ def slash(message: str) -> Command:
 
 def _role_of(word: str, argument: str) -> tuple[str, Role]:
     """What a file is handed over as: `/pool FILE`, `/tuned FILE`, `/tuned FILE placebo`."""
-    if word == "/pool":
-        return argument, "pool"
+    if word in ("/pool", "/battery"):
+        return argument, "pool" if word == "/pool" else "battery"
     if word != "/tuned":
         return argument, "results"
     path, _, last = argument.rpartition(" ")
@@ -158,8 +159,3 @@ def _spoken(message: str) -> Iterator[Command]:
         if match := pattern.search(message):
             yield Command(request=request, words=match[0])
             return
-
-
-def help_lines() -> str:
-    """The slash commands as a list, for the help card."""
-    return "\n".join(f"- `{name}` {what}" for name, (_, what) in SLASH.items())

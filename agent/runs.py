@@ -18,7 +18,7 @@ from agent.acts import Act, Estimated, Noted, Problem, Ran
 from agent.toolbox import Casefile
 from tools.errors import InvalidInput
 from tools.jobs import Job, start
-from tools.measure import pools, problems
+from tools.measure import defaults, pools, problems
 from tools.measure.verify import COUNTS, GRADING
 from tools.records import Draft, Evidence, Grading, Quantity, Source, Unit
 from tools.runs import Rows, Run
@@ -28,20 +28,12 @@ from tools.store import key_of, read_source
 
 VERSION = "1"
 PLANNED, STARTED, ENDED = "run.planned", "run.started", "run.ended"
-# what may follow the file as NAME=VALUE, with what holds where nothing is said; our choice for a first look
+# what may follow the file as NAME=VALUE; an empty one is left to the command
 SETTINGS = {
-    "engine": "",
-    "model": "",
-    "base-url": "",
-    "n": "16",
-    "temperature": "0.8",
-    "top-p": "1.0",
-    "top-k": "",
-    "max-tokens": "512",
-    "seed": "0",
-    "extraction": "",
+    "n": str(defaults.SAMPLES),
+    "max-tokens": str(defaults.MAX_TOKENS),
     "gpus": "0",
-    "set": "",
+    **dict.fromkeys(("engine", "model", "base-url", "temperature", "top-p", "top-k", "seed", "extraction", "set"), ""),
 }
 UNITS: dict[str, Unit] = {"answers": "count", "tokens": "tokens", "wall_hours": "config", "gpu_hours": "gpu_hours"}
 
@@ -76,7 +68,7 @@ def _asked(argument: str) -> tuple[str, dict[str, str]]:
         if not equals or name not in SETTINGS:
             raise InvalidInput(f"{pair!r}", f"NAME=VALUE with one of {', '.join(SETTINGS)}", where="/run measure")
         settings[name] = value
-    for name in ("n", "max-tokens"):
+    for name in ("n", "max-tokens", "gpus"):
         if not settings[name].isdigit():
             raise InvalidInput(f"{name}={settings[name]}", "a whole number", where="/run measure")
     return file, settings
@@ -87,7 +79,7 @@ def _estimate(case: Casefile, count: int, settings: dict[str, str]) -> Estimate:
     rows = [Cost.model_validate(row) for path in _runs(case).glob("*/cost.jsonl") for row in Rows(path)]
     sampled = next((total for total in cost.totals(rows) if total.stage == "sampling"), None)
     rate = sampled.tokens_per_second if sampled else None
-    gpus = int(settings["gpus"] or 0)
+    gpus = int(settings["gpus"])
     return cost.estimate(
         count, int(settings["n"]), int(settings["max-tokens"]), tokens_per_second=rate, accelerators=gpus
     )

@@ -16,9 +16,10 @@ from agent.driver import Proposal
 from tools import claims
 from tools.deliver import bundle, dossier
 from tools.deliver.dossier import COUNTS, RESULTS, Dossier
-from tools.deliver.trials import NOT_RUN, comparison_of
+from tools.deliver.trials import BATTERY, NOT_RUN, comparison_of
 from tools.errors import InvalidInput, StoreCorrupt
 from tools.evidence import Ledger
+from tools.judge.battery import BatteryRun
 from tools.judge.policy import LITERATURE, Policy
 from tools.measure import imports
 from tools.records import Counts, Draft, Evidence, Quantity, Source
@@ -88,7 +89,7 @@ def _fits(draft: Draft) -> bool:
 
 def attach(case: Casefile, path: str, role: str, turn: int) -> list[Act]:
     """Take a results file or a prompt pool into the case; handed over again in a later turn, it counts again."""
-    take = {POOL: _attach_pool, "results": _attach_results}.get(role)
+    take = {POOL: _attach_pool, "results": _attach_results, BATTERY: _attach_battery}.get(role)
     try:
         return take(case, path, turn) if take else _attach_arm(case, path, role, turn)
     except InvalidInput as error:
@@ -123,6 +124,16 @@ def _attach_arm(case: Casefile, path: str, arm: str, turn: int) -> list[Act]:
     comparison_of(base, dossier.counts_of(case.fetch(kept), kept.name), NOT_RUN)
     file = case.ledger.append(_file_draft(f"{RESULTS}.{arm}", source, {"format": results.format}, (), turn))
     case.ledger.append(_file_draft(f"{COUNTS}.{arm}", kept, {"format": "counts"}, (file.id,), turn))
+    record_trials(case)
+    return [Tried()]
+
+
+def _attach_battery(case: Casefile, path: str, turn: int) -> list[Act]:
+    """The probes' readings of the tuned model; from now on its deltas carry them (BAT-9)."""
+    data, source = read_source(path)
+    run = BatteryRun.parse(data, source.name)
+    kept = case.keep(data, source.name)
+    case.ledger.append(_file_draft(BATTERY, kept, {"seal": run.seal}, (), turn))
     record_trials(case)
     return [Tried()]
 

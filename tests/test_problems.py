@@ -379,15 +379,3 @@ def test_a_pickle_that_would_fill_memory_through_its_memo_is_walked_and_not_load
 def test_packed_tests_stop_at_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "MAX_UNPACKED", 1 << 20)
     assert "unpacks to more than 1 MiB" in refusal(LIVE_CODE, private_test_cases=packed("[" + " " * (2 << 20) + "]"))
-
-
-# an evaluation file handed over as the pool
-
-
-def test_an_evaluation_file_handed_over_as_pool_is_seen_by_ids_and_by_words() -> None:
-    held = problems.read(lines(OWN, OWN | {"id": "own/2", "prompt": "Write mul(a, b)."}), "eval.jsonl")
-    renamed = problems.read(lines(OWN | {"id": "p/1", "prompt": "  write ADD(a,  b)."}), "pool.jsonl")
-    other = problems.read(lines(OWN | {"id": "p/2", "prompt": "Write sub(a, b)."}), "pool.jsonl")
-    assert problems.same_problems(held, held) == ("own/1", "own/2")
-    assert problems.same_problems(held, renamed) == ("own/1",)
-    assert problems.same_problems(held, other) == ()

@@ -72,7 +72,7 @@ def test_damage_in_the_middle_is_no_torn_line(tmp_path: Path) -> None:
 def test_the_manifest_lists_every_file_but_itself(tmp_path: Path) -> None:
     run = Run(tmp_path, PLAN)
     run.rows("samples").append([{"id": "a"}])
-    text = run.seal_manifest({"python": "3.11"}).read_text()
+    text = run.write_manifest({"python": "3.11"}).read_text()
     assert '"samples.jsonl"' in text
     assert '"plan.json"' in text
     assert '"manifest.json"' not in text

@@ -7,7 +7,11 @@ from stories import FLAT, SHARP_ON_HARD, write_counts
 
 from agent import toolbox
 from agent.toolbox import Casefile
+from tools.deliver import trials
 from tools.errors import StoreCorrupt
+from tools.judge.battery import BatteryRun
+from tools.measure.probes import Reading
+from tools.records import Interval, Quantity
 
 
 @pytest.fixture
@@ -116,3 +120,39 @@ def test_the_weights_are_told_apart_from_the_decoding(case: Casefile, tmp_path: 
         if (entry := case.ledger.get(f"trial.{name}.overall.Δpass@1")) is not None and entry.quantity is not None
     )
     assert total == pytest.approx(decoding + weights)
+
+
+def write_readings(path: Path, answer: str = "alert") -> str:
+    drift = Quantity(
+        metric="value", value=0.4, unit="fraction", n=200, ci=Interval(low=0.3, high=0.5, method="Bayesian bootstrap")
+    )
+    reading = Reading(
+        probe="self_bleu",
+        answer=answer,
+        drift=drift,
+        alert_interval=drift.ci,
+        tolerance=0.1,
+        direction="up",
+        prompts=200,
+        left_out=0,
+    )
+    path.write_text(BatteryRun(readings=(reading,), seal="a" * 64).model_dump_json())
+    return str(path)
+
+
+def test_readings_travel_with_every_delta_from_then_on(case: Casefile, tmp_path: Path) -> None:
+    toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", SHARP_ON_HARD)), "results", 1)
+    toolbox.attach(case, str(write_counts(tmp_path / "b.jsonl", BETTER)), "tuned", 2)
+    toolbox.attach(case, write_readings(tmp_path / "readings.json"), "battery", 3)
+    entry = case.ledger.get("trial.tuned.overall.Δpass@1")
+    assert entry is not None
+    assert entry.quantity is not None
+    assert (entry.quantity.battery or "").startswith("battery ")
+    section = toolbox.cite(case, trials.section(case.dossier.tuned)).text
+    assert "Battery: alert." in section
+    assert "| self_bleu | alert | 40% [30 to 50%] | 10% | 200 |" in section
+
+
+def test_a_file_without_readings_is_refused(case: Casefile, tmp_path: Path) -> None:
+    (act,) = toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", FLAT)), "battery", 1)
+    assert "holds no readings" in str(act)

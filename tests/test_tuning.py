@@ -52,7 +52,7 @@ def test_a_seal_holds_every_probe_and_a_changed_plan_needs_a_reason(tmp_path: Pa
         ),
         (
             {"battery": {"probes": [{"name": "self_bleu", "tolerance": 0.1, "unit": "fraction", "prompts": 200}]}},
-            "safety",
+            "skip_safety_probe",
         ),
         ({"battery": {"probes": []}}, "skip_battery"),
         ({"pool": {"name": "p", "ids": ["x"]}, "evaluation": {"ids": ["x"]}}, "pool_from_eval"),
@@ -116,12 +116,40 @@ def test_a_gate_without_a_seal_is_closed_and_says_what_is_not_shown(tmp_path: Pa
     assert "NOT    sealed" in done.stdout
 
 
-def test_training_without_a_seal_is_refused_by_name(tmp_path: Path, plan: Plan) -> None:
+def test_a_file_on_round_two_cannot_say_what_round_one_showed(tmp_path: Path) -> None:
+    for run in ("base", "tuned"):
+        (tmp_path / run).mkdir()
+        write_counts(tmp_path / run / "counts.jsonl", SHARP_ON_HARD)
+    (tmp_path / "two.json").write_text(json.dumps({"readings": [], "sampled_from": "abc"}))
+    done = strategist("gate", "base", "tuned", "--round-two", "two.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "says other things than round two's" in done.stderr
+
+
+def held_out(folder: Path, prompt: str) -> None:
+    (folder / "held.jsonl").write_text(json.dumps({"id": "h1", "prompt": prompt}) + "\n")
+
+
+def test_a_pool_that_meets_the_evaluation_is_not_trained_on(tmp_path: Path, plan: Plan) -> None:
     pytest.importorskip("torch", reason="the extra `train` is not installed")
     lay_out(tmp_path)
     write_plan(tmp_path, plan)
     strategist(*measured(Path("run")), cwd=tmp_path)
-    done = strategist("train", "run", "--plan", "plan.json", "--base", "nowhere", cwd=tmp_path)
+    strategist("seal", "run", "--plan", "plan.json", cwd=tmp_path)
+    held_out(tmp_path, "Write a function add_3(x) that returns x plus 3.")
+    done = strategist("train", "run", "--plan", "plan.json", "--eval", "held.jsonl", "--base", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pool_from_eval" in done.stderr
+    assert not (tmp_path / "run" / "sft.jsonl").exists()
+
+
+def test_training_without_a_seal_is_refused_by_name(tmp_path: Path, plan: Plan) -> None:
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    lay_out(tmp_path)
+    held_out(tmp_path, "Reverse the words of a sentence, each of them left as it stands.")
+    write_plan(tmp_path, plan)
+    strategist(*measured(Path("run")), cwd=tmp_path)
+    done = strategist("train", "run", "--plan", "plan.json", "--eval", "held.jsonl", "--base", "nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert "skip_battery" in done.stderr
 

@@ -8,6 +8,7 @@ it beside the file and counts it in `repaired`. One process appends at a time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 from tools.errors import InvalidInput, StoreCorrupt
 from tools.records import Record
-from tools.store import canonical, digest, write_atomic
+from tools.store import canonical, write_atomic
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
 
@@ -73,7 +74,7 @@ class Run:
         write_atomic(self.folder / name, data)
         return self.folder / name
 
-    def seal_manifest(self, versions: dict[str, str]) -> Path:
+    def write_manifest(self, versions: dict[str, str]) -> Path:
         """Write `manifest.json`: size and sha256 of every file, and the versions that made them."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         listed = {str(path.relative_to(self.folder)): _measure(path) for path in files}
@@ -136,4 +137,5 @@ def _cut_torn_line(path: Path) -> int:
 
 
 def _measure(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": digest(path.read_bytes())}
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -12,6 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.measure import defaults
+
+SHOWN = "default: %(default)s"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -102,8 +106,8 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _custody(commands.add_parser("custody", help="issue pools, evaluation slices and probes once; burn them by use"))
     price = commands.add_parser("estimate", help="what sampling would take, before it is spent")
     price.add_argument("--prompts", type=int, required=True, help="how many prompts")
-    price.add_argument("-n", type=int, default=16, help="samples per prompt (default: 16)")
-    price.add_argument("--max-tokens", type=int, default=512, help="longest answer (default: 512)")
+    price.add_argument("-n", type=int, default=defaults.SAMPLES, help=f"samples per prompt ({SHOWN})")
+    price.add_argument("--max-tokens", type=int, default=defaults.MAX_TOKENS, help=f"longest answer ({SHOWN})")
     price.add_argument("--tokens-per-second", type=float, help="throughput of all accelerators together, as measured")
     price.add_argument("--usd-per-gpu-hour", type=float, help="declared rate")
     price.add_argument("--gpus", type=int, default=0, help="accelerators held (default: 0)")
@@ -122,6 +126,9 @@ def _tuning(commands: argparse._SubParsersAction[argparse.ArgumentParser], run: 
     seal.add_argument("--slice", action="append", default=[], help="a slice that is reported; repeat it for several")
     seal.add_argument("--amend", metavar="REASON", help="change sealed terms, with the change on record")
     train = commands.add_parser("train", parents=[run, plan], help="fine-tune the base on a run's answers, by a plan")
+    train.add_argument(
+        "--eval", type=Path, required=True, help="evaluation problems: nothing trains on what meets them"
+    )
     train.add_argument("--base", type=Path, help="model folder (default: the embedded model)")
     probe = commands.add_parser("probe", parents=[run], help="ask the probe sets; with --against read the battery")
     probe.add_argument("--against", type=Path, help="run folder of the base, probed before")
@@ -139,7 +146,9 @@ def _tuning(commands: argparse._SubParsersAction[argparse.ArgumentParser], run: 
 
 def _grading(verify: argparse.ArgumentParser) -> None:
     ways = ("first_fence", "last_fence", "whole", "continuation")
-    verify.add_argument("--extraction", choices=ways, default="first_fence", help="how code is found in an answer")
+    verify.add_argument(
+        "--extraction", choices=ways, default=defaults.EXTRACTION, help="how code is found in an answer"
+    )
     verify.add_argument(
         "--workers", type=int, default=os.cpu_count(), help="programs at a time (default: one per core)"
     )
@@ -163,17 +172,17 @@ def _custody(custody: argparse.ArgumentParser) -> None:
 
 
 def _sampling(sample: argparse.ArgumentParser) -> None:
-    sample.add_argument("--engine", default="transformers_local", help="(default: transformers_local, on this machine)")
+    sample.add_argument("--engine", default=defaults.ENGINE, help=f"what answers ({SHOWN})")
     sample.add_argument("--model", help="name or folder (default: the embedded model, or the only one that is served)")
     sample.add_argument("--base-url", action="append", help="OpenAI-compatible server; repeat it for several")
     sample.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other engine setting")
-    sample.add_argument("-n", type=int, default=16, help="samples per problem; may grow later (default: 16)")
-    sample.add_argument("--temperature", type=float, default=0.8, help="(default: 0.8)")
-    sample.add_argument("--top-p", type=float, default=1.0, help="(default: 1.0, no truncation)")
+    sample.add_argument("-n", type=int, default=defaults.SAMPLES, help=f"samples per problem; may grow ({SHOWN})")
+    sample.add_argument("--temperature", type=float, default=defaults.TEMPERATURE, help=f"({SHOWN})")
+    sample.add_argument("--top-p", type=float, default=defaults.TOP_P, help=f"({SHOWN}, no truncation)")
     sample.add_argument("--top-k", type=int, default=None, help="(default: none)")
-    sample.add_argument("--max-tokens", type=int, default=512, help="longest answer (default: 512)")
+    sample.add_argument("--max-tokens", type=int, default=defaults.MAX_TOKENS, help=f"longest answer ({SHOWN})")
     sample.add_argument("--stop", action="append", default=[], help="stop string; repeat it for several")
-    sample.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    sample.add_argument("--seed", type=int, default=defaults.SEED, help=f"({SHOWN})")
     sample.add_argument("--template", type=Path, help="words around a problem, with {prompt} once (default: ours)")
     sample.add_argument("--gpus", type=int, default=0, help="accelerators held, for the cost (default: 0)")
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 PROBLEMS = "problems.jsonl"
+PYTHON = sys.version.split()[0]
 # characters of a shared passage that a terminal line carries
 SHOWN = 60
 
@@ -53,6 +54,8 @@ def sample(arguments: Arguments) -> int:
 
 def verify(arguments: Arguments) -> int:
     """Grades for the answers of a run, and the counts that everything else rests on."""
+    from importlib.metadata import version
+
     from tools.measure import verify as grading
     from tools.runs import Run
 
@@ -69,6 +72,7 @@ def verify(arguments: Arguments) -> int:
             ray=arguments.ray,
             on_grade=lambda done: count(done, wanted, 0),
         )
+    run.write_manifest({name: version(name) for name in ("ssd-strategist", "pydantic")} | {"python": PYTHON})
     say(arguments, found.model_dump(mode="json"), "\n".join(_grading_lines(arguments.run, found)))
     return 0
 
@@ -193,16 +197,16 @@ def contamination(arguments: Arguments) -> int:
     from tools.measure import contamination as overlap
     from tools.measure import pools
 
-    evaluation = _evaluation(pools.located(arguments.eval))
+    held = evaluation(pools.located(arguments.eval))
     if arguments.pool is None:
-        found = overlap.within(evaluation)
+        found = overlap.within(held)
     else:
-        found = overlap.check(evaluation, pools.prompts(pools.located(arguments.pool)))
+        found = overlap.check(held, pools.prompts(pools.located(arguments.pool)))
     say(arguments, found.model_dump(mode="json"), "\n".join(_overlap_lines(found)))
     return 1 if found.blocked else 0
 
 
-def _evaluation(path: Path) -> tuple[Any, ...]:
+def evaluation(path: Path) -> tuple[Any, ...]:
     """Problems where the file holds them whole, so that references and tests are looked for too; else prompts."""
     from tools.measure import pools, problems
     from tools.store import read_source

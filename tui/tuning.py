@@ -7,109 +7,66 @@ tuned run against its base under that seal, `gate` asks whether a second round m
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tools.errors import InvalidInput
-from tui.measuring import decoding, engine, given, meter, say
+from tui.measuring import decoding, engine, evaluation, given, meter, say
 
 if TYPE_CHECKING:
+    from tools.judge.battery import BatteryRun
     from tools.judge.gates import GateResult, RoundOne
-    from tools.judge.seal import Seal, Terms
     from tools.measure.engines import Engine
-    from tools.measure.probes import Battery
-    from tools.records import Counts
     from tools.tune.plan import Plan
 
 Arguments = argparse.Namespace
-SEAL, READINGS = "seal.json", "readings.json"
 PROBE_SETS = ("safe", "unsafe", "off_format")
 
 
 def seal(arguments: Arguments) -> int:
     """Pre-register probes, tolerances, slices, the round-two threshold and the decoding of a plan."""
     from tools.judge import seal as sealing
+    from tools.judge.battery import SEAL, sealed_in
     from tools.store import write_atomic
+    from tools.tune import plan
 
-    path, terms = arguments.run / SEAL, _terms(_plan(arguments.plan), arguments.slice)
+    path, terms = arguments.run / SEAL, plan.terms(_plan(arguments.plan), arguments.slice)
     if not path.exists():
         found = sealing.seal(terms)
     elif arguments.amend:
-        found = sealing.amend(_seal(arguments.run), terms, arguments.amend)
-    elif _seal(arguments.run).sha256 != terms.sha256:
+        found = sealing.amend(sealed_in(arguments.run), terms, arguments.amend)
+    elif (found := sealed_in(arguments.run)).sha256 != terms.sha256:
         raise InvalidInput("other terms are sealed here", "the sealed ones", "--amend REASON", where=str(path))
-    else:
-        found = _seal(arguments.run)
     write_atomic(path, found.model_dump_json(indent=2) + "\n")
     say(arguments, found.model_dump(mode="json"), f"{path}: {found.sha256}, {len(found.amendments)} amendments")
     return 0
 
 
-def _terms(plan: Plan, slices: list[str]) -> Terms:
-    from tools.judge.seal import Terms
-
-    return Terms(
-        tolerances={probe.name: probe.tolerance for probe in plan.battery.probes},
-        slices=tuple(slices),
-        round_two_lift_min_pp=plan.gate.lift_min_pp,
-        decoding=plan.evaluation.decoding,
-    )
-
-
 def _plan(path: Path) -> Plan:
-    """The plan of a bundle, or of a YAML or JSON file; raises AntiPattern where it embodies one."""
-    import yaml
-
     from tools.store import read_source
-    from tools.tune.plan import Plan
+    from tools.tune import plan
 
     data, source = read_source(path / "bundle.json" if path.is_dir() else path)
-    try:
-        told = yaml.safe_load(data)
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"is not YAML ({error})", "a plan", where=source.name) from error
-    told = told.get("plan", told) if isinstance(told, dict) else told
-    if not isinstance(told, dict):
-        raise InvalidInput("holds no plan", "a GO verdict's bundle, or a plan", where=source.name)
-    found: Plan = _checked(Plan, told, source.name)
-    return found
-
-
-def _checked(record: Any, told: Any, where: str) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return record.model_validate(told)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise InvalidInput(f"{place}: {fault['msg']}", f"a {record.__name__.lower()}", where=where) from error
-
-
-def _seal(run: Path) -> Seal:
-    from tools.judge.seal import Seal
-    from tools.store import read_source
-
-    data, source = read_source(run / SEAL)
-    found: Seal = _checked(Seal, json.loads(data), source.name)
-    return found
+    return plan.read(data, source.name)
 
 
 def train(arguments: Arguments) -> int:
-    """Fine-tune the base on its own answers of a run, by the plan, under the seal."""
+    """Fine-tune the base on its own answers of a run, by the plan, under the seal, apart from the evaluation."""
+    from tools.judge.battery import SEAL, sealed_in
+    from tools.measure import contamination
     from tools.measure.engines import embedded
+    from tools.measure.pools import located
     from tools.runs import Run
     from tools.tune import rows, training
 
-    run, plan = Run(arguments.run), _plan(arguments.plan)
+    run, plan, prompts = Run(arguments.run), _plan(arguments.plan), given(arguments)
+    sealed = sealed_in(arguments.run) if (arguments.run / SEAL).exists() else None
+    contamination.require_apart(contamination.check(evaluation(located(arguments.eval)), prompts))
     if not (arguments.run / rows.SELECTION).exists():
-        drawn, origin = rows.gather(run, given(arguments))
-        rows.build(run, plan, drawn, origin)
+        rows.build(run, plan, *rows.gather(run, prompts))
     base = arguments.base or embedded.model_folder()
-    sealed = _seal(arguments.run) if (arguments.run / SEAL).exists() else None
     found = training.train(run, plan, sealed, base, say=lambda text: print(text, file=sys.stderr))
     lines = [f"{name:18} {value}" for name, value in found.model_dump(mode="json").items()]
     say(arguments, found.model_dump(mode="json"), "\n".join([*lines, rows.ledger(run)]))
@@ -118,30 +75,29 @@ def train(arguments: Arguments) -> int:
 
 def probe(arguments: Arguments) -> int:
     """Ask a model the probe sets; with --against, read the battery under the run's seal. 1 where a probe alerts."""
-    from tools.measure import probes
+    from tools.judge import battery
+    from tools.store import write_atomic
 
     with engine(arguments) as model:
         for name in PROBE_SETS:
             _ask(arguments, model, name)
     if arguments.against is None:
         return 0
-    sealed = _seal(arguments.run)
-    tolerances = {name: value for name, value in sealed.terms.tolerances.items() if name != probes.DIVERSITY}
-    found = probes.read(_answers(arguments.against), _answers(arguments.run), tolerances, names=tuple(tolerances))
-    found = _with_diversity(found, arguments, sealed)
-    _write_readings(arguments.run, found, sealed.sha256)
-    say(arguments, _as_json(found), "\n".join(_battery_lines(found)))
+    expected = {name: {row["id"]: row.get("expected", "") for row in _probe_rows(name, None)} for name in PROBE_SETS}
+    found = battery.read(arguments.against, arguments.run, expected)  # type: ignore[arg-type]  # names are the sets'
+    write_atomic(arguments.run / battery.READINGS, found.model_dump_json(indent=2) + "\n")
+    say(arguments, found.model_dump(mode="json") | {"answer": found.answer}, "\n".join(_battery_lines(found)))
     return 1 if found.answer == "alert" else 0
 
 
 def _ask(arguments: Arguments, model: Engine, name: str) -> None:
+    from tools.judge.battery import PROBES
     from tools.measure import sampling
 
     asked = {row["id"]: row["prompt"] for row in _probe_rows(name, arguments.limit)}
-    folder = arguments.run / "probes" / name
     with meter("probing", arguments.run, arguments.gpus) as count:
         sampling.sample(
-            folder,
+            arguments.run / PROBES / name,
             asked,
             model,
             decoding(arguments),
@@ -153,77 +109,10 @@ def _ask(arguments: Arguments, model: Engine, name: str) -> None:
 def _probe_rows(name: str, limit: int | None) -> list[dict[str, str]]:
     import prompts
 
-    rows = prompts.probe_set(name)
-    return rows[:limit]
+    return prompts.probe_set(name)[:limit]
 
 
-def _answers(run: Path) -> dict[Any, dict[str, list[Any]]]:
-    """The replies of a run by probe set and prompt: its own samples with their grades, and what it said to the sets."""
-    from tools.runs import Rows
-
-    grades = {(row["id"], row["index"]): row["passed"] for row in Rows(run / "grades.jsonl")}
-    found = {"generation": _replies(Rows(run / "samples.jsonl"), grades, {})}
-    for name in PROBE_SETS:
-        expected = {row["id"]: row.get("expected", "") for row in _probe_rows(name, None)}
-        found[name] = _replies(Rows(run / "probes" / name / "samples.jsonl"), {}, expected)
-    return found
-
-
-def _replies(rows: Any, grades: dict[Any, bool], expected: dict[str, str]) -> dict[str, list[Any]]:
-    from tools.measure.probes import Reply
-
-    replies: dict[str, list[Any]] = {}
-    for row in rows:
-        reply = Reply(
-            text=row["text"],
-            truncated=row["finish_reason"] == "length",
-            passed=grades.get((row["id"], row["index"])),
-            expected=expected.get(row["id"], ""),
-        )
-        replies.setdefault(row["id"], []).append(reply)
-    return replies
-
-
-def _with_diversity(found: Battery, arguments: Arguments, sealed: Seal) -> Battery:
-    from tools.deliver.trials import NOT_RUN, comparison_of
-    from tools.measure import probes
-    from tools.measure.probes import Battery
-
-    tolerance = sealed.terms.tolerances.get(probes.DIVERSITY)
-    if tolerance is None:
-        return found
-    comparison = comparison_of(_counts(arguments.against), _counts(arguments.run), NOT_RUN)
-    read = probes.diversity(comparison, tolerance)
-    if isinstance(read, probes.NotRead):
-        return Battery(found.readings, (*found.not_read, read))
-    return Battery((*found.readings, read), found.not_read)
-
-
-def _counts(run: Path) -> Counts:
-    from tools.deliver.dossier import counts_of
-    from tools.store import read_source
-
-    data, source = read_source(run / "counts.jsonl")
-    return counts_of(data, source.name)
-
-
-def _write_readings(run: Path, found: Battery, sealed: str) -> None:
-    from tools.deliver.trials import BatteryRun
-    from tools.store import write_atomic
-
-    told = BatteryRun(seal=sealed, readings=found.readings, not_read=found.not_read)
-    write_atomic(run / READINGS, told.model_dump_json(indent=2) + "\n")
-
-
-def _as_json(found: Battery) -> dict[str, Any]:
-    return {
-        "answer": found.answer,
-        "readings": [reading.model_dump(mode="json") for reading in found.readings],
-        "not_read": [missed.model_dump(mode="json") for missed in found.not_read],
-    }
-
-
-def _battery_lines(found: Battery) -> Iterator[str]:
+def _battery_lines(found: BatteryRun) -> Iterator[str]:
     from tools.claims import figure
 
     yield f"battery: {found.answer.upper()}"
@@ -243,26 +132,19 @@ def gate(arguments: Arguments) -> int:
 
 
 def _round_one(arguments: Arguments) -> RoundOne:
-    """What two run folders show of round one, and what a file says of round two (FORMATS: ids of pools and slices)."""
-    from tools.deliver.trials import NOT_RUN, BatteryRun, comparison_of
-    from tools.judge.gates import RoundOne
-    from tools.stats import passk
+    """What two run folders show of round one, and what a file says of round two."""
+    from tools.judge import gates
+    from tools.judge.battery import READINGS, SEAL, BatteryRun, counts_in, sealed_in
     from tools.store import read_source
 
-    base, tuned = _counts(arguments.base), _counts(arguments.tuned)
-    readings = arguments.tuned / READINGS
-    answers = BatteryRun.model_validate_json(readings.read_bytes()).answers if readings.exists() else ()
-    told = json.loads(read_source(arguments.round_two)[0]) if arguments.round_two else {}
-    shown = {
-        "seal": _seal(arguments.tuned).model_dump() if (arguments.tuned / SEAL).exists() else None,
-        "base": passk.table(base, (1,)).find("pass_at_k", 1),
-        "tuned": passk.table(tuned, (1,)).find("pass_at_k", 1),
-        "paired": comparison_of(base, tuned, NOT_RUN).find("delta_pass_at_k", 1),
-        "readings": answers,
-        **told,
-    }
-    found: RoundOne = _checked(RoundOne, shown, str(arguments.round_two or arguments.tuned))
-    return found
+    sealed = sealed_in(arguments.tuned) if (arguments.tuned / SEAL).exists() else None
+    path = arguments.tuned / READINGS
+    readings = BatteryRun.parse(path.read_bytes(), path.name).answers if path.exists() else ()
+    shown = gates.shown(counts_in(arguments.base), counts_in(arguments.tuned), sealed, readings)
+    if arguments.round_two is None:
+        return shown
+    data, source = read_source(arguments.round_two)
+    return gates.planned(shown, data, source.name)
 
 
 def _gate_lines(found: GateResult) -> Iterator[str]:

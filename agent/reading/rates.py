@@ -252,10 +252,6 @@ def _by_round(line: list[Mark]) -> None:
             mark.k, mark.cue = cues[0].ks[0], cues[0]
 
 
-def _looks_like_rate(number: Number) -> bool:
-    return number.form == "percent" or (number.form == "plain" and number.value < 1)
-
-
 def _trailing(line: list[Mark]) -> Mark | None:
     """The k that closes a line, if it is the only one: `easy 83 / hard 12 (pass@1)`."""
     cues = [m for m in line if m.kind == "k"]

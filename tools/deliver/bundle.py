@@ -41,11 +41,11 @@ CLOSING = "bundle"
 REPORT, PAGE, INDEX, CLAIMS, LEDGER = "REPORT.md", "report.html", "bundle.json", "claims.json", "ledger.jsonl"
 TRANSCRIPT, SEAL, SUMS = "transcript.md", "seals/seal.json", "SHA256SUMS"
 # files that were measured and not written here: what all else is recomputed from
-GIVEN = ("counts/", "battery/", "costs/")
+GIVEN = ("counts/", "battery/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
 # a bundle is read whole; these bounds keep a hostile folder from filling the memory
-COMPUTED = ("passk.table", "compare.compare", "cost.totals", "probes.read")
+COMPUTED = ("passk.table", "compare.compare", "probes.read")
 LARGEST_FILE, MOST_FILES = 64 << 20, 1000
 
 Files = dict[str, bytes]

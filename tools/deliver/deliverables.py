@@ -439,8 +439,8 @@ UNMEASURED = {
     "the same per difficulty": "no model has been tuned yet",
     "pass@k delta": "no model has been tuned yet",
     "battery deltas": "the battery reads a tuned model against its base",
-    "GPU-hours, cost and accuracy per GPU-hour": "hours are measured while a run holds accelerators; none has run",
-    "Pareto position against the comparator": "neither arm nor comparator has run",
+    "GPU-hours, cost and accuracy per GPU-hour": "what runs cost is in their folders and is not read into a case yet",
+    "Pareto position against the comparator": "it needs what both arms cost",
 }
 
 
@@ -478,9 +478,7 @@ def _is_measured(name: str, dossier: Dossier) -> bool:
         return tried.find("tuned") is not None
     if name == "the same per difficulty":
         return bool((found := tried.find("tuned")) and found.slices)
-    if name == "battery deltas":
-        return tried.battery is not None
-    return bool(tried.costs) if name.startswith("GPU-hours") else tried.find("over_comparator") is not None
+    return name == "battery deltas" and tried.battery is not None
 
 
 def _table_of(rows: dict[str, str], *head: str) -> str:

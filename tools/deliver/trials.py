@@ -1,6 +1,6 @@
-"""What tuning did: every arm against the base on the same problems, the battery, and what it cost.
+"""What tuning did: every arm against the base on the same problems, and the battery.
 
-Computed from counts, readings and costs that the ledger names by sha256, entry by entry like all else, so that a bundle
+Computed from counts and readings that the ledger names by sha256, entry by entry like all else, so that a bundle
 recomputes it. The battery's readings cannot be recomputed there (the answers are too many to travel): they are carried,
 bound by their hash. A delta always carries the battery it was read with, or that none was (BAT-9).
 """
@@ -13,15 +13,13 @@ from functools import lru_cache
 from typing import Literal
 
 from tools.errors import InvalidInput
-from tools.judge.gates import Reading as Answered
-from tools.measure.probes import NotRead, Reading
-from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity, Record, Source
-from tools.stats import compare, cost
-from tools.stats.cost import Cost, Total
+from tools.judge.battery import BatteryRun
+from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity, Source
+from tools.stats import compare
 from tools.store import digest, key_of
 
 VERSION = "1"
-BATTERY, COSTS = "battery", "costs"
+BATTERY = "battery"
 NOT_RUN = "not run"
 Arm = Literal["tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
 
@@ -48,19 +46,6 @@ PAIRINGS = (
 ARMS: tuple[Arm, ...] = tuple(dict.fromkeys(pairing.after for pairing in PAIRINGS))
 
 
-class BatteryRun(Record):
-    """All that the probes said of one tuned model, under one seal."""
-
-    seal: str
-    readings: tuple[Reading, ...]
-    not_read: tuple[NotRead, ...] = ()
-
-    @property
-    def answers(self) -> tuple[Answered, ...]:
-        """The readings as the gates take them."""
-        return tuple(Answered(probe=r.probe, answer=r.answer, seal=self.seal) for r in self.readings)
-
-
 @dataclass(frozen=True)
 class Trial:
     """One pairing that could be made."""
@@ -79,7 +64,6 @@ class Trials:
     made: tuple[Trial, ...] = ()
     unmade: Mapping[str, str] | None = None
     battery: BatteryRun | None = None
-    costs: Mapping[str, tuple[Total, ...]] | None = None
     sources: Mapping[str, Source] | None = None
 
     def find(self, name: str) -> Comparison | None:
@@ -95,10 +79,6 @@ class Trials:
         for name, why in (self.unmade or {}).items():
             yield _draft(f"trial.{name}.unmade", why, "compare.compare", *(self.sources or {}).values())
         yield from self._battery_drafts()
-        for arm, totals in (self.costs or {}).items():
-            for total in totals:
-                for path, leaf in _spent(total):
-                    yield _draft(f"cost.{arm}.{path}", leaf, "cost.totals", self._source(f"{COSTS}.{arm}"))
 
     def _battery_drafts(self) -> Iterator[Draft]:
         for reading in self.battery.readings if self.battery else ():
@@ -148,29 +128,18 @@ def _figures(found: Comparison) -> Iterator[tuple[str, Quantity | str]]:
         yield f"note.{number}", note
 
 
-def _spent(total: Total) -> Iterator[tuple[str, Quantity | str]]:
-    yield f"{total.stage}.gpu_hours", Quantity(metric="value", value=total.gpu_hours, unit="gpu_hours")
-    yield f"{total.stage}.cpu_hours", Quantity(metric="value", value=total.cpu_hours, unit="config")
-    yield f"{total.stage}.wall_hours", Quantity(metric="value", value=total.wall_hours, unit="config")
-
-
 def gather(
     base: Counts | None, read: Callable[[str], tuple[bytes, Source] | None], counts_of: Callable[[bytes, str], Counts]
 ) -> Trials:
     """Every trial that the ledger's files allow. read: the bytes that an entry of that name rests on, or None."""
-    files = {name: found for name in (BATTERY, *_names()) if (found := read(name)) is not None}
+    files = {name: found for name in (BATTERY, *(f"counts.{arm}" for arm in ARMS)) if (found := read(name)) is not None}
     battery = BatteryRun.model_validate_json(files[BATTERY][0]) if BATTERY in files else None
     carried = f"battery {digest(files[BATTERY][0])[:12]}" if battery else NOT_RUN
     arms: dict[str, Counts] = {
         arm: counts_of(*_named(files[f"counts.{arm}"])) for arm in ARMS if f"counts.{arm}" in files
     }
     made, unmade = _made(base, arms, carried) if base is not None else ((), {})
-    costs = {arm: _totals(files[f"{COSTS}.{arm}"][0]) for arm in ("base", *ARMS) if f"{COSTS}.{arm}" in files}
-    return Trials(made, unmade, battery, costs, {name: source for name, (_, source) in files.items()})
-
-
-def _names() -> list[str]:
-    return [f"{kind}.{arm}" for kind in ("counts", COSTS) for arm in ("base", *ARMS)]
+    return Trials(made, unmade, battery, {name: source for name, (_, source) in files.items()})
 
 
 def _named(found: tuple[bytes, Source]) -> tuple[bytes, str]:
@@ -204,10 +173,6 @@ def _grid(most: int) -> list[int]:
     return sorted({1, 4, 8, 16, *(2**i for i in range(5, most.bit_length())), most})
 
 
-def _totals(data: bytes) -> tuple[Total, ...]:
-    return cost.totals(Cost.model_validate_json(line) for line in data.splitlines() if line.strip())
-
-
 # the report
 
 
@@ -225,9 +190,9 @@ class Cited:
 
 
 def section(cited: Cited) -> str:
-    """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, battery, cost, position against the comparator."""
+    """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, the battery. Cost and Pareto have no tool yet."""
     trials = (_trial(cited, trial) for trial in cited.trials.made)
-    parts = [_headline(cited), *trials, _unmade(cited), _battery(cited), _cost(cited)]
+    parts = [_headline(cited), *trials, _unmade(cited), _battery(cited)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -237,8 +202,7 @@ def _headline(cited: Cited) -> str:
     name = f"trial.tuned.{OVERALL}.Δpass@1"
     said = f"Δpass@1 overall: {cited.ref(name)} {cited.ref(name, 'ci')}, n = {cited.ref(name, 'n')}."
     battery = cited.trials.battery
-    answer = "; ".join(sorted({reading.answer for reading in battery.readings})) if battery else ""
-    return f"{said} Battery: {answer or 'not run, so this is commentary (BAT-9)'}."
+    return f"{said} Battery: {battery.answer if battery else 'not run, so this is commentary (BAT-9)'}."
 
 
 def _trial(cited: Cited, trial: Trial) -> str:
@@ -292,14 +256,3 @@ def _battery(cited: Cited) -> str:
     missed = [f"- {m.probe}: {cited.ref(f'battery.{m.probe}.not_read', 'text')}" for m in battery.not_read]
     head = "### The battery\n\n| probe | answer | drift and CI | tolerance | n |\n|---|---|---|---|---|"
     return "\n".join([head, *rows, "", *missed]).rstrip()
-
-
-def _cost(cited: Cited) -> str:
-    rows = [
-        f"| {arm} | {total.stage} | {cited.ref(f'cost.{arm}.{total.stage}.wall_hours')} |"
-        f" {cited.ref(f'cost.{arm}.{total.stage}.cpu_hours')} | {cited.ref(f'cost.{arm}.{total.stage}.gpu_hours')} |"
-        for arm, totals in (cited.trials.costs or {}).items()
-        for total in totals
-    ]
-    head = "### What it cost\n\n| arm | stage | hours | CPU-hours | accelerators |\n|---|---|---|---|---|"
-    return "\n".join([head, *rows]) if rows else ""

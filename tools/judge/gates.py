@@ -7,13 +7,16 @@ test for the same problems (DOMAIN 1.5). What is unknown counts as not met.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Literal, TypeGuard
 
+from tools.errors import InvalidInput
 from tools.judge.antipatterns import ProblemSet
 from tools.judge.policy import Policy
 from tools.judge.seal import Seal
-from tools.records import OVERALL, Quantity, Record
+from tools.records import OVERALL, Counts, Quantity, Record
+from tools.stats import compare, passk
 
 
 class Reading(Record):
@@ -41,6 +44,34 @@ class RoundOne(Record):
     pool: ProblemSet | None = None
     evaluation: ProblemSet | None = None
     earlier: tuple[ProblemSet, ...] = ()
+
+
+def shown(base: Counts, tuned: Counts, seal: Seal | None, readings: tuple[Reading, ...]) -> RoundOne:
+    """What round one shows, from the counts of both models on the same problems; round two is left unknown."""
+    return RoundOne(
+        seal=seal,
+        base=passk.table(base, (1,)).find("pass_at_k", 1),
+        tuned=passk.table(tuned, (1,)).find("pass_at_k", 1),
+        paired=compare.compare(base, tuned, (1,)).find("delta_pass_at_k", 1),
+        readings=readings,
+    )
+
+
+PLANNED = ("checkpoint", "sampled_from", "pool", "evaluation", "earlier")
+
+
+def planned(facts: RoundOne, data: bytes, name: str) -> RoundOne:
+    """The facts with what a JSON file says of round two. Raises InvalidInput for anything but PLANNED.
+
+    What round one showed is measured; a file cannot say it.
+    """
+    try:
+        told = json.loads(data)
+        if not isinstance(told, dict) or not set(told) <= set(PLANNED):
+            raise InvalidInput("says other things than round two's", f"an object with {', '.join(PLANNED)}", where=name)
+        return RoundOne.model_validate({**facts.model_dump(), **told})
+    except ValueError as error:
+        raise InvalidInput(f"cannot be used ({error})", f"JSON with {', '.join(PLANNED)}", where=name) from error
 
 
 class Condition(Record):

@@ -7,7 +7,9 @@ other than the current one.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, ValidationError
 
 from tools.errors import InvalidInput
 from tools.records import Record
@@ -41,6 +43,15 @@ class Seal(Record):
     terms: Terms
     sha256: str
     amendments: tuple[Amendment, ...] = ()
+
+    @classmethod
+    def read(cls, data: bytes, name: str) -> Self:
+        """A seal as a run folder keeps it. Raises InvalidInput where the file is none."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise InvalidInput(f"is no seal ({fault})", "what `strategist seal` wrote", where=name) from error
 
     @property
     def intact(self) -> bool:

@@ -20,10 +20,9 @@ import json
 import math
 import pickletools
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -164,28 +163,6 @@ def read(data: bytes, name: str, form: str | None = None) -> tuple[Problem, ...]
         places[problem.id] = row.where
         problems.append(problem)
     return tuple(problems)
-
-
-def embedded(name: Literal["evaluation", "pool"]) -> tuple[Problem, ...]:
-    """The problems that come with the product; embedded/README.md says how they were made and labelled."""
-    file = Path(__file__).parent / "embedded" / f"{name}.jsonl"
-    return read(file.read_bytes(), file.name, "own")
-
-
-def same_problems(some: Iterable[Problem], others: Iterable[Problem]) -> tuple[str, ...]:
-    """Ids of `some` that `others` hold too, under the same id or with the same words.
-
-    The sign that an evaluation file was handed over as a pool; what is similar is the contamination check's business.
-    """
-    ids, prompts = set(), set()
-    for problem in others:
-        ids.add(problem.id)
-        prompts.add(_words(problem.prompt))
-    return tuple(problem.id for problem in some if problem.id in ids or _words(problem.prompt) in prompts)
-
-
-def _words(prompt: str) -> str:
-    return " ".join(prompt.casefold().split())
 
 
 def _rows(data: bytes, name: str) -> list[Row]:

@@ -7,16 +7,18 @@ rows. What is not known (throughput, the pool's size) is listed as unknown; no f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from tools.errors import AntiPattern, InvalidInput
 from tools.judge import antipatterns
 from tools.judge.antipatterns import PlanFacts, ProblemSet
 from tools.judge.gates import GateResult, RoundOne, round_two
 from tools.judge.policy import LITERATURE, Policy
+from tools.judge.seal import Terms
 from tools.measure.probes import DIVERSITY, PROBES
 from tools.records import KS, Count, Fraction, GpuHours, Positive, Quantity, Record, Unit, Verdict, Workload
 
@@ -243,6 +245,33 @@ class Plan(Record):
     def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:
         """A copy with changes, checked like any other plan."""
         return type(self).model_validate({**self.model_dump(), **(update or {})})
+
+
+def read(data: bytes, name: str) -> Plan:
+    """A plan from YAML or JSON, or the plan of a `bundle.json`. Raises AntiPattern for one, InvalidInput otherwise."""
+    try:
+        told = yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"is not YAML ({error})", "a plan", where=name) from error
+    told = told.get("plan", told) if isinstance(told, dict) else told
+    if not isinstance(told, dict):
+        raise InvalidInput("holds no plan", "a GO verdict's bundle, or a plan", where=name)
+    try:
+        return Plan.model_validate(told)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise InvalidInput(f"{place}: {fault['msg']}", "a whole plan", where=name) from error
+
+
+def terms(plan: Plan, slices: Iterable[str]) -> Terms:
+    """What of a plan is sealed before training (BAT-8)."""
+    return Terms(
+        tolerances={probe.name: probe.tolerance for probe in plan.battery.probes},
+        slices=tuple(slices),
+        round_two_lift_min_pp=plan.gate.lift_min_pp,
+        decoding=plan.evaluation.decoding,
+    )
 
 
 def facts(plan: Plan) -> PlanFacts:

@@ -1,0 +1,97 @@
+"""The battery of two run folders: a tuned model's answers against its base's, read under the seal of the tuned run.
+
+A run holds its own answers with their grades, and under `probes/` what it said to the probe sets. Refuses a run without
+a seal; readings carry its hash, so that a gate can tell those that were taken under another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from tools.errors import InvalidInput
+from tools.judge.gates import Reading
+from tools.judge.seal import Seal
+from tools.measure import imports, probes
+from tools.measure.probes import Battery, NotRead, ProbeSet, Reply
+from tools.records import Counts
+from tools.runs import Rows
+from tools.stats import compare
+from tools.store import read_source
+
+SEAL, READINGS, PROBES = "seal.json", "readings.json", "probes"
+# per probe set, prompt id -> what a right answer holds
+Expected = Mapping[ProbeSet, Mapping[str, str]]
+
+
+class BatteryRun(Battery):
+    """A battery with the hash of the terms it was read under."""
+
+    seal: str
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Self:
+        """Readings as `strategist probe` writes them. Raises InvalidInput where the file holds none."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise InvalidInput(f"holds no readings ({fault})", "a run's readings.json", where=name) from error
+
+    @property
+    def answers(self) -> tuple[Reading, ...]:
+        """The readings as the gates take them."""
+        return tuple(Reading(probe=r.probe, answer=r.answer, seal=self.seal) for r in self.readings)
+
+
+def sealed_in(run: Path) -> Seal:
+    """The seal of a run. Raises InvalidInput where there is none."""
+    data, source = read_source(run / SEAL)
+    return Seal.read(data, source.name)
+
+
+def counts_in(run: Path) -> Counts:
+    """The counts of a graded run. Raises InvalidInput where there are none."""
+    data, source = read_source(run / "counts.jsonl")
+    return imports.read(data, source.name, "counts").counts
+
+
+def read(base: Path, tuned: Path, expected: Expected) -> BatteryRun:
+    """Every sealed probe on the answers of both runs; expected names the probe sets and what right answers hold."""
+    seal = sealed_in(tuned)
+    tolerances = dict(seal.terms.tolerances)
+    largest_k = tolerances.pop(probes.DIVERSITY, None)
+    found = probes.read(answers(base, expected), answers(tuned, expected), tolerances, names=tuple(tolerances))
+    readings, not_read = list(found.readings), list(found.not_read)
+    if largest_k is not None:
+        diversity = _diversity(counts_in(base), counts_in(tuned), largest_k)
+        (not_read if isinstance(diversity, NotRead) else readings).append(diversity)  # type: ignore[arg-type]
+    return BatteryRun(readings=tuple(readings), not_read=tuple(not_read), seal=seal.sha256)
+
+
+def _diversity(base: Counts, tuned: Counts, tolerance: float) -> probes.Reading | NotRead:
+    most = min(*base.total, *tuned.total)
+    return probes.diversity(compare.compare(base, tuned, sorted({1, most})), tolerance)
+
+
+def answers(run: Path, expected: Expected) -> dict[ProbeSet, dict[str, list[Reply]]]:
+    """What a run's model said, by probe set and prompt; its own samples are the set `generation`."""
+    grades = {(row["id"], row["index"]): bool(row["passed"]) for row in Rows(run / "grades.jsonl")}
+    found = {"generation": _replies(Rows(run / "samples.jsonl"), grades, {})}
+    for name, patterns in expected.items():
+        found[name] = _replies(Rows(run / PROBES / name / "samples.jsonl"), {}, patterns)
+    return found  # type: ignore[return-value]
+
+
+def _replies(
+    rows: Iterable[dict[str, Any]], grades: Mapping[tuple[str, int], bool], expected: Mapping[str, str]
+) -> dict[str, list[Reply]]:
+    replies: dict[str, list[Reply]] = {}
+    for row in rows:
+        truncated, passed = row["finish_reason"] == "length", grades.get((row["id"], row["index"]))
+        reply = Reply(row["text"], truncated, passed, expected.get(row["id"], ""))
+        replies.setdefault(row["id"], []).append(reply)
+    return replies
