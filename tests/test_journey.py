@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from stories import FACTS, FLAT, SHARP_ON_HARD, script, write_counts
+from test_toolbox import write_readings
 
 from tools.deliver import bundle
 
@@ -171,14 +172,19 @@ def test_results_after_tuning_travel_in_the_bundle_and_are_recomputed(tmp_path: 
     counts = write_counts(tmp_path / "counts.jsonl", SHARP_ON_HARD)
     write_counts(tmp_path / "tuned.jsonl", better)
     *before, last = script(Path(counts.name), Path("bundle"))
-    output = converse(tmp_path, [*before, "/tuned tuned.jsonl", "/verdict", last])
-    assert "[TRIED]" in output
+    write_readings(tmp_path / "readings.json")
+    output = converse(tmp_path, [*before, "/tuned tuned.jsonl", "/battery readings.json", "/verdict", last])
+    assert "not run, so this is commentary" in output.split("[TRIED]")[1]
+    assert "Battery: alert." in output.split("[TRIED]")[2]
     report = (tmp_path / "bundle" / "REPORT.md").read_text()
     # 32 hard and 15 easy of 360 problems gain 4 of 16 samples each: 3.26 pp
     assert "3.3 pp" in output.split("[TRIED]")[1]
     assert "3.3 pp" in report
-    assert "not run" in report
+    assert "Battery: alert." in report
     assert bundle.verify(tmp_path / "bundle").ok
-    tuned = tmp_path / "bundle" / "counts" / "tuned.jsonl"
-    tuned.write_text(tuned.read_text().replace('"c":12', '"c":11', 1))
-    assert any("counts/tuned.jsonl" in problem for problem in bundle.verify(tmp_path / "bundle").problems)
+    for name, old, new in (("counts/tuned.jsonl", '"c":12', '"c":11'), ("battery/readings.json", "0.4", "0.1")):
+        file = tmp_path / "bundle" / name
+        whole = file.read_text()
+        file.write_text(whole.replace(old, new, 1))
+        assert any(name in problem for problem in bundle.verify(tmp_path / "bundle").problems)
+        file.write_text(whole)

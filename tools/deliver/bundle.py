@@ -45,7 +45,7 @@ GIVEN = ("counts/", "battery/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
 # a bundle is read whole; these bounds keep a hostile folder from filling the memory
-COMPUTED = ("passk.table", "compare.compare", "probes.read")
+COMPUTED = ("compare.compare", "probes.read")
 LARGEST_FILE, MOST_FILES = 64 << 20, 1000
 
 Files = dict[str, bytes]
@@ -424,10 +424,16 @@ def _refigure(case: Dossier) -> tuple[list[str], int]:
     """Compare the ledger with the table computed anew, with what the verdict and plan say, and with the counts."""
     drafts = [*dossier.conclusion_drafts(case), *_table_drafts(case), *case.trials.drafts()]
     problems = [problem for draft in drafts if (problem := _differs(case.ledger.with_key(draft.key), draft))]
-    known = {draft.key for draft in drafts}
+    known = {draft.key for draft in (*drafts, *_bare(case))}
     invented = [e for e in case.ledger.entries if _claims_table(e, case) and e.key not in known]
     problems += [f"{LEDGER}: {e.id} ({e.name}) is no figure of the bundle's counts" for e in invented]
+    problems += [problem for draft in _bare(case) if (problem := _differs(case.ledger.with_key(draft.key), draft))]
     return problems + _miscounted(case), len(drafts)
+
+
+def _bare(case: Dossier) -> list[Draft]:
+    """Deltas that the ledger also holds as they were before a battery was read."""
+    return [draft for draft in case.trials.before_the_battery() if case.ledger.with_key(draft.key) is not None]
 
 
 def _table_drafts(case: Dossier) -> list[Draft]:
@@ -435,9 +441,15 @@ def _table_drafts(case: Dossier) -> list[Draft]:
 
 
 def _claims_table(entry: Evidence, case: Dossier) -> bool:
-    """Whether an entry says that it was computed from files that are in force here."""
-    sources = {case.counts.source if case.counts else None, *(case.trials.sources or {}).values()}
-    return entry.tool in COMPUTED and entry.source in sources
+    """Whether an entry says that it was computed from the bundle's files, or hides from which.
+
+    One that names a file which another has replaced since was true of that file, and cannot be recomputed.
+    """
+    if entry.tool == "passk.table":
+        return case.counts is not None and entry.source == case.counts.source
+    files = [file for ref in entry.inputs if (file := case.ledger.get(ref)) is not None]
+    in_force = {file.name: file.source for file in case.trials.files.values()}
+    return entry.tool in COMPUTED and all(file.source == in_force.get(file.name, file.source) for file in files)
 
 
 def _differs(entry: Evidence | None, draft: Draft) -> str | None:

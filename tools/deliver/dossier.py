@@ -40,7 +40,7 @@ from tools.tune.plan import Plan, design
 from tools.workload import PREFIX, fold
 
 VERSION = "1"
-COUNTS = "counts"
+COUNTS = trials.COUNTS
 RESULTS = "results"
 VERDICT = "verdict"
 PLAN = "plan"
@@ -162,7 +162,7 @@ def rebuild(ledger: Ledger, read: Callable[[Source], bytes], policy: Policy | No
     policy = policy or Policy()
     artifacts: dict[str, bytes] = {}
 
-    def named(name: str) -> tuple[bytes, Source] | None:
+    def named(name: str) -> tuple[bytes, Evidence] | None:
         entry = ledger.get(name)
         if entry is None or entry.source is None:
             return None
@@ -170,11 +170,11 @@ def rebuild(ledger: Ledger, read: Callable[[Source], bytes], policy: Policy | No
             artifacts[place_of(name)] = read(entry.source)
         except StoreCorrupt as error:
             raise StoreCorrupt(f"{place_of(name)}: {error}") from error
-        return artifacts[place_of(name)], entry.source
+        return artifacts[place_of(name)], entry
 
     workload = fold(ledger.entries)
     found = named(COUNTS)
-    counts = counts_of(found[0], found[1].name) if found else None
+    counts = counts_of(found[0], found[1].source.name) if found and found[1].source else None
     table = as_recorded(table_of(counts), ledger) if counts else None
     tried = trials.gather(counts, named, counts_of)
     verdict = judging.decide(workload, table, policy)

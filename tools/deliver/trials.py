@@ -14,12 +14,12 @@ from typing import Literal
 
 from tools.errors import InvalidInput
 from tools.judge.battery import BatteryRun
-from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity, Source
+from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity
 from tools.stats import compare
 from tools.store import digest, key_of
 
 VERSION = "1"
-BATTERY = "battery"
+COUNTS, BATTERY = "counts", "battery"
 NOT_RUN = "not run"
 Arm = Literal["tuned", "decode_control", "placebo", "verifier_aware", "comparator"]
 
@@ -58,62 +58,73 @@ class Trial:
 class Trials:
     """Everything known of tuned models, with the bytes that each part was read from.
 
-    unmade: pairings whose two sides are there and cannot be compared, with the reason.
+    unmade: pairings whose two sides are there and cannot be compared, with the reason. files: the ledger's entries of
+    the files that all this was read from, by name.
     """
 
-    made: tuple[Trial, ...] = ()
-    unmade: Mapping[str, str] | None = None
-    battery: BatteryRun | None = None
-    sources: Mapping[str, Source] | None = None
+    made: tuple[Trial, ...]
+    unmade: Mapping[str, str]
+    battery: BatteryRun | None
+    files: Mapping[str, Evidence]
 
     def find(self, name: str) -> Comparison | None:
         """The comparison of that name."""
         return next((trial.comparison for trial in self.made if trial.pairing.name == name), None)
 
     def drafts(self) -> Iterator[Draft]:
-        """One measured entry per figure, with the path that names it in its key."""
+        """One measured entry per figure."""
         for trial in self.made:
-            found = trial.comparison
-            for path, leaf in _figures(found):
-                yield _draft(f"trial.{trial.pairing.name}.{path}", leaf, "compare.compare", found.base, found.tuned)
-        for name, why in (self.unmade or {}).items():
-            yield _draft(f"trial.{name}.unmade", why, "compare.compare", *(self.sources or {}).values())
+            yield from self._compared(trial, trial.comparison.deltas)
+        for name, why in self.unmade.items():
+            pairing = next(pairing for pairing in PAIRINGS if pairing.name == name)
+            yield _draft(f"trial.{name}.unmade", why, "compare.compare", self._sides(pairing))
         yield from self._battery_drafts()
 
+    def before_the_battery(self) -> Iterator[Draft]:
+        """The same comparisons as they were recorded while no battery had been read."""
+        for trial in self.made:
+            bare = (delta.model_copy(update={"battery": NOT_RUN}) for delta in trial.comparison.deltas)
+            yield from self._compared(trial, tuple(bare))
+
+    def _compared(self, trial: Trial, deltas: tuple[Quantity, ...]) -> Iterator[Draft]:
+        for path, leaf in _figures(trial.comparison, deltas):
+            read = [self.files[BATTERY]] if isinstance(leaf, Quantity) and leaf.battery not in (None, NOT_RUN) else []
+            files = (*self._sides(trial.pairing), *read)
+            yield _draft(f"trial.{trial.pairing.name}.{path}", leaf, "compare.compare", files)
+
+    def _sides(self, pairing: Pairing) -> tuple[Evidence, ...]:
+        before = f"{COUNTS}.{pairing.before}" if pairing.before else COUNTS
+        return self.files[before], self.files[f"{COUNTS}.{pairing.after}"]
+
     def _battery_drafts(self) -> Iterator[Draft]:
+        file = (self.files[BATTERY],) if self.battery else ()
         for reading in self.battery.readings if self.battery else ():
             tolerance = Quantity(metric="value", value=reading.tolerance, unit=reading.drift.unit)
             for part, leaf in (("drift", reading.drift), ("tolerance", tolerance), ("answer", reading.answer)):
-                yield _draft(f"battery.{reading.probe}.{part}", leaf, "probes.read", self._source(BATTERY))
+                yield _draft(f"battery.{reading.probe}.{part}", leaf, "probes.read", file)
         for missed in self.battery.not_read if self.battery else ():
-            yield _draft(f"battery.{missed.probe}.not_read", missed.why, "probes.read", self._source(BATTERY))
-
-    def _source(self, name: str) -> Source:
-        return (self.sources or {})[name]
+            yield _draft(f"battery.{missed.probe}.not_read", missed.why, "probes.read", file)
 
 
-def key_name(name: str, *sources: Source) -> str:
-    """Idempotency key of one figure: what it is and the bytes it came from."""
-    return key_of("trials", VERSION, name, *sources)
-
-
-def _draft(name: str, leaf: Quantity | str, tool: str, *sources: Source) -> Draft:
+def _draft(name: str, leaf: Quantity | str, tool: str, files: tuple[Evidence, ...]) -> Draft:
+    """One figure. Its key is its name and the bytes it came from; its inputs are their entries."""
     quantity, value = (leaf, None) if isinstance(leaf, Quantity) else (None, leaf)
-    carried = quantity.battery if quantity is not None and quantity.battery else ""
+    sources = [file.source for file in files if file.source is not None]
     return Draft(
         kind="measured",
         name=name,
         quantity=quantity,
         value=value,
+        inputs=tuple(file.id for file in files),
         tool=tool,
         version=VERSION,
-        key=key_name(f"{name} {carried}", *sources),
+        key=key_of("trials", VERSION, name, *sources),
         source=sources[-1],
     )
 
 
-def _figures(found: Comparison) -> Iterator[tuple[str, Quantity | str]]:
-    for delta in found.deltas:
+def _figures(found: Comparison, deltas: tuple[Quantity, ...]) -> Iterator[tuple[str, Quantity | str]]:
+    for delta in deltas:
         yield f"{delta.slice}.{delta.label}", delta
     for test in found.tests:
         yield f"{test.slice}.p@{test.k}", Quantity(metric="value", value=test.sign_flip, unit="config")
@@ -129,25 +140,25 @@ def _figures(found: Comparison) -> Iterator[tuple[str, Quantity | str]]:
 
 
 def gather(
-    base: Counts | None, read: Callable[[str], tuple[bytes, Source] | None], counts_of: Callable[[bytes, str], Counts]
+    base: Counts | None, read: Callable[[str], tuple[bytes, Evidence] | None], counts_of: Callable[[bytes, str], Counts]
 ) -> Trials:
-    """Every trial that the ledger's files allow. read: the bytes that an entry of that name rests on, or None."""
-    files = {name: found for name in (BATTERY, *(f"counts.{arm}" for arm in ARMS)) if (found := read(name)) is not None}
-    battery = BatteryRun.model_validate_json(files[BATTERY][0]) if BATTERY in files else None
-    carried = f"battery {digest(files[BATTERY][0])[:12]}" if battery else NOT_RUN
-    arms: dict[str, Counts] = {
-        arm: counts_of(*_named(files[f"counts.{arm}"])) for arm in ARMS if f"counts.{arm}" in files
-    }
+    """Every trial that the ledger's files allow. read: an entry of that name and the bytes it rests on, or None."""
+    names = (COUNTS, BATTERY, *(f"{COUNTS}.{arm}" for arm in ARMS))
+    found = {name: file for name in names if (file := read(name)) is not None}
+    battery = BatteryRun.parse(found[BATTERY][0], BATTERY) if BATTERY in found else None
+    carried = f"battery {digest(found[BATTERY][0])[:12]}" if battery else NOT_RUN
+    arms = {arm: counts_of(*_named(found[name])) for arm in ARMS if (name := f"{COUNTS}.{arm}") in found}
     made, unmade = _made(base, arms, carried) if base is not None else ((), {})
-    return Trials(made, unmade, battery, {name: source for name, (_, source) in files.items()})
+    return Trials(made, unmade, battery, {name: entry for name, (_, entry) in found.items()})
 
 
-def _named(found: tuple[bytes, Source]) -> tuple[bytes, str]:
-    return found[0], found[1].name
+def _named(file: tuple[bytes, Evidence]) -> tuple[bytes, str]:
+    data, entry = file
+    return data, entry.source.name if entry.source else entry.name
 
 
-def _made(base: Counts, arms: Mapping[str, Counts], battery: str) -> tuple[tuple[Trial, ...], dict[str, str]]:
-    sides = {"": base, **arms}
+def _made(base: Counts, arms: Mapping[Arm, Counts], battery: str) -> tuple[tuple[Trial, ...], dict[str, str]]:
+    sides: dict[str, Counts] = {"": base, **{str(arm): counts for arm, counts in arms.items()}}
     made: list[Trial] = []
     unmade: dict[str, str] = {}
     for pairing in PAIRINGS:
@@ -239,8 +250,9 @@ def _notes(cited: Cited, trial: Trial) -> Iterator[str]:
 
 
 def _unmade(cited: Cited) -> str:
-    names = cited.trials.unmade or {}
-    return "\n".join(f"- not compared ({name}): {cited.ref(f'trial.{name}.unmade', 'text')}" for name in names)
+    return "\n".join(
+        f"- not compared ({name}): {cited.ref(f'trial.{name}.unmade', 'text')}" for name in cited.trials.unmade
+    )
 
 
 def _battery(cited: Cited) -> str:
