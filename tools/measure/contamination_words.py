@@ -100,10 +100,16 @@ def _spaced(word: str) -> Iterator[str]:
     """A word; a run of characters that are written without spaces as its overlapping pairs."""
     end = 0
     for run in _UNSPACED.finditer(word):
-        yield from (piece for piece in (word[end : run.start()],) if piece)
+        yield from _bared(word[end : run.start()])
         yield from (run[0][i : i + 2] for i in range(max(1, len(run[0]) - 1)))
         end = run.end()
-    yield from (piece for piece in (word[end:],) if piece)
+    yield from _bared(word[end:])
+
+
+def _bared(piece: str) -> Iterator[str]:
+    """What is left of a word between two runs, if anything: no word begins or ends with an underscore."""
+    if bare := piece.strip("_"):
+        yield bare
 
 
 _BOUND = re.compile(
