@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,24 @@ class Rows:
 
 
 class Run:
-    """One run folder, bound to the plan it was opened with.
+    """One run folder, bound to a plan where it is opened with one.
 
     Raises InvalidInput, naming the settings that differ, where the folder belongs to another plan.
     """
 
     def __init__(self, folder: Path, plan: dict[str, Any] | None = None) -> None:
         self.folder = folder
-        self.plan = _bind(folder / PLAN, plan)
+        if plan is not None:
+            _bind(folder / PLAN, _roundtrip(plan))
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """What the run is bound to. Raises InvalidInput where nothing was sampled here yet."""
+        path = self.folder / PLAN
+        if not path.exists():
+            seen, wanted = "there is no run here", f"a folder with {PLAN}"
+            raise InvalidInput(seen, wanted, "sample first", where=str(self.folder))
+        return _parsed(path.read_text(encoding="utf-8"), path.name)
 
     def rows(self, name: str) -> Rows:
         """The rows of `samples`, `grades` and the like."""
@@ -83,16 +94,11 @@ class Run:
         )
 
 
-def _bind(path: Path, plan: dict[str, Any] | None) -> dict[str, Any]:
-    if path.exists():
-        kept = _parsed(path.read_text(encoding="utf-8"), path.name)
-        if plan is not None and kept != _roundtrip(plan):
-            raise _another_plan(path, kept, _roundtrip(plan))
-        return kept
-    if plan is None:
-        raise InvalidInput("there is no run here", f"a folder with {PLAN}", "sample first", where=str(path.parent))
-    write_atomic(path, json.dumps(plan, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    return _roundtrip(plan)
+def _bind(path: Path, plan: dict[str, Any]) -> None:
+    if not path.exists():
+        write_atomic(path, json.dumps(plan, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    elif (kept := _parsed(path.read_text(encoding="utf-8"), path.name)) != plan:
+        raise _another_plan(path, kept, plan)
 
 
 def _another_plan(path: Path, kept: dict[str, Any], plan: dict[str, Any]) -> InvalidInput:

@@ -104,6 +104,9 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--pool", type=Path, help="prompts, JSON Lines of any length (default: the set against itself)"
     )
     _custody(commands.add_parser("custody", help="issue pools, evaluation slices and probes once; burn them by use"))
+    demo = commands.add_parser("demo", help="the whole journey on the embedded model and problems, to a bundle")
+    demo.add_argument("folder", type=Path, nargs="?", default=Path("strategist-demo"), help=f"({SHOWN})")
+    demo.add_argument("--quick", action="store_true", help="a part of the problems: minutes, and not decision-grade")
     price = commands.add_parser("estimate", help="what sampling would take, before it is spent")
     price.add_argument("--prompts", type=int, required=True, help="how many prompts")
     price.add_argument("-n", type=int, default=defaults.SAMPLES, help=f"samples per prompt ({SHOWN})")
@@ -129,6 +132,7 @@ def _tuning(commands: argparse._SubParsersAction[argparse.ArgumentParser], run: 
     train.add_argument(
         "--eval", type=Path, required=True, help="evaluation problems: nothing trains on what meets them"
     )
+    train.add_argument("--samples", type=Path, metavar="RUN", help="run that holds the answers (default: this one)")
     train.add_argument("--base", type=Path, help="model folder (default: the embedded model)")
     probe = commands.add_parser("probe", parents=[run], help="ask the probe sets; with --against read the battery")
     probe.add_argument("--against", type=Path, help="run folder of the base, probed before")

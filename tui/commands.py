@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InvalidInput
-from tui import measuring, tuning
+from tui import demo, measuring, tuning
 from tui.plain import print_json
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def export(arguments: Arguments) -> int:
     """The bundle of a session, written and read back."""
     from agent.events import EventLog, transcript
     from agent.session import sessions as found
-    from agent.toolbox import Casefile
+    from agent.toolbox import Casefile, decide
     from tools.deliver import bundle
 
     place = home(arguments)
@@ -187,7 +187,10 @@ def export(arguments: Arguments) -> int:
     if folder is None or not folder.exists():
         raise InvalidInput("there is no such session", "an id from `strategist sessions`", where=str(arguments.session))
     shown = transcript(EventLog(folder / "events.jsonl").events)
-    letters = bundle.export(Casefile(folder).dossier, shown, arguments.output)
+    case = Casefile(folder)
+    # of the facts as they stand; that they allow none is a verdict, too
+    decide(case)
+    letters = bundle.export(case.dossier, shown, arguments.output)
     if arguments.json:
         print_json({"bundle": str(arguments.output), "deliverables": letters})
     else:
@@ -397,6 +400,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "probe": tuning.probe,
     "gate": tuning.gate,
     "cost": tuning.cost,
+    "demo": demo.demo,
     "custody": measuring.custody,
     "estimate": measuring.estimate,
     "jobs": measuring.jobs,

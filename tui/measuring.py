@@ -35,7 +35,7 @@ def sample(arguments: Arguments) -> int:
     """Answers of a model into a run folder."""
     from tools.measure import sampling
 
-    problems = given(arguments)
+    problems = given(arguments.run, arguments)
     with engine(arguments) as model, meter("sampling", arguments.run, arguments.gpus) as count:
         first = next(iter(sampling.render(problems, _template(arguments)).values()))
         print(f"the first prompt, as the model sees it:\n{model.rendered(first)}\n", file=sys.stderr)
@@ -64,7 +64,7 @@ def verify(arguments: Arguments) -> int:
     with meter("grading", arguments.run) as count:
         found = grading.verify(
             run,
-            given(arguments),
+            given(arguments.run, arguments),
             extraction=arguments.extraction,
             workers=arguments.workers,
             tier=arguments.tier,
@@ -98,7 +98,7 @@ def measure(arguments: Arguments) -> int:
     return commands.passk(arguments)
 
 
-def given(arguments: Arguments) -> tuple[Problem, ...]:
+def given(run: Path, arguments: Arguments) -> tuple[Problem, ...]:
     """The problems of a run: those it began with, else the file that is named, which it then keeps a copy of."""
     from tools.measure import problems
     from tools.measure.pools import located
@@ -106,13 +106,11 @@ def given(arguments: Arguments) -> tuple[Problem, ...]:
     from tools.runs import Rows
     from tools.store import read_source
 
-    kept = Rows(arguments.run / PROBLEMS)
+    kept = Rows(run / PROBLEMS)
     if kept.path.exists() and arguments.problems is None:
         return tuple(map(Problem.model_validate, kept))
     if arguments.problems is None:
-        raise InvalidInput(
-            "no problems are named", "--problems FILE", "or --problems embedded", where=str(arguments.run)
-        )
+        raise InvalidInput("no problems are named", "--problems FILE", "or --problems embedded", where=str(run))
     data, source = read_source(located(arguments.problems))
     found = problems.read(data, source.name, arguments.format)
     if not kept.path.exists():
@@ -128,11 +126,19 @@ def engine(arguments: Arguments) -> Iterator[Engine]:
     settings |= {"model": arguments.model} if arguments.model else {}
     settings |= {"base_urls": arguments.base_url} if arguments.base_url else {}
     name = "openai_api" if arguments.base_url else arguments.engine
-    opened = open_engine(name, **settings)
+    opened = open_engine(name, **settings if arguments.base_url else _trained_here(arguments.run) | settings)
     try:
         yield opened
     finally:
         opened.close()
+
+
+def _trained_here(run: Path) -> dict[str, Any]:
+    """The model that was trained in this very run, whose answers belong to it."""
+    output = run / "training" / "output"
+    if not output.exists():
+        return {}
+    return {"adapter" if (output / "adapter_config.json").exists() else "model": str(output)}
 
 
 def _setting(given: str) -> tuple[str, Any]:

@@ -61,11 +61,12 @@ def train(arguments: Arguments) -> int:
     from tools.runs import Run
     from tools.tune import rows, training
 
-    run, plan, prompts = Run(arguments.run), _plan(arguments.plan), given(arguments)
+    run, samples, plan = Run(arguments.run), Run(arguments.samples or arguments.run), _plan(arguments.plan)
+    prompts = given(samples.folder, arguments)
     sealed = sealed_in(arguments.run) if (arguments.run / SEAL).exists() else None
     contamination.require_apart(contamination.check(evaluation(located(arguments.eval)), prompts))
     if not (arguments.run / rows.SELECTION).exists():
-        rows.build(run, plan, *rows.gather(run, prompts))
+        rows.build(run, plan, *rows.gather(samples, prompts))
     base = arguments.base or embedded.model_folder()
     found = training.train(run, plan, sealed, base, say=lambda text: print(text, file=sys.stderr))
     lines = [f"{name:18} {value}" for name, value in found.model_dump(mode="json").items()]

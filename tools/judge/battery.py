@@ -6,6 +6,7 @@ a seal; readings carry its hash, so that a gate can tell those that were taken u
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,7 @@ from tools.errors import InvalidInput
 from tools.judge.gates import Reading
 from tools.judge.seal import Seal
 from tools.measure import imports, probes
+from tools.measure.engines.transformers_local import weights_sha256
 from tools.measure.probes import Battery, NotRead, ProbeSet, Reply
 from tools.records import Counts
 from tools.runs import Rows
@@ -62,6 +64,7 @@ def counts_in(run: Path) -> Counts:
 def read(base: Path, tuned: Path, expected: Expected) -> BatteryRun:
     """Every sealed probe on the answers of both runs; expected names the probe sets and what right answers hold."""
     seal = sealed_in(tuned)
+    _check_training(tuned, seal)
     tolerances = dict(seal.terms.tolerances)
     largest_k = tolerances.pop(probes.DIVERSITY, None)
     found = probes.read(answers(base, expected), answers(tuned, expected), tolerances, names=tuple(tolerances))
@@ -70,6 +73,19 @@ def read(base: Path, tuned: Path, expected: Expected) -> BatteryRun:
         diversity = _diversity(counts_in(base), counts_in(tuned), largest_k)
         (not_read if isinstance(diversity, NotRead) else readings).append(diversity)  # type: ignore[arg-type]
     return BatteryRun(readings=tuple(readings), not_read=tuple(not_read), seal=seal.sha256)
+
+
+def _check_training(tuned: Path, seal: Seal) -> None:
+    """Where the run trained its model: that it did under this seal or one that was amended, and that it answered."""
+    trained = tuned / "training" / "trained.json"
+    if not trained.exists():
+        return
+    told = json.loads(read_source(trained)[0])
+    if told["seal_sha256"] not in (seal.sha256, *(amendment.replaced for amendment in seal.amendments)):
+        raise InvalidInput("trained under another seal", "the seal of the training", "no judgement", where=str(tuned))
+    engine = json.loads(read_source(tuned / "plan.json")[0])["engine"]
+    if weights_sha256(trained.with_name("output")) not in (engine.get("adapter_sha256"), engine.get("weights_sha256")):
+        raise InvalidInput("answers of another model than was trained here", "its own", "sample it", where=str(tuned))
 
 
 def _diversity(base: Counts, tuned: Counts, tolerance: float) -> probes.Reading | NotRead:

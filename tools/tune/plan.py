@@ -457,6 +457,24 @@ def design(workload: Workload, verdict: Verdict, policy: Policy | None = None) -
     return Plan.model_validate(parts, context={"policy": policy})
 
 
+def demonstration(policy: Policy | None = None) -> Plan:
+    """The minimal arm of the brief, whole, for a walk through the pipeline: no verdict stands behind it."""
+    policy = policy or Policy()
+    preset, heldout = brief_minimal(policy), ProblemSet(name="a part of the embedded evaluation set")
+    parts = {
+        "arm": preset.arm,
+        "sampling": preset.sampling,
+        "pool": ProblemSet(name="a part of the embedded pool"),
+        "training": preset.training,
+        "evaluation": Evaluation(problems=heldout, decoding="as the base was measured", contamination_checked=True),
+        "battery": _battery(policy),
+        "gate": _gate(policy),
+        "promotion": _promotion(policy),
+        "budget": Budget(scope="pilot", gpu_hours=GpuHours()),
+    }
+    return Plan.model_validate(parts, context={"policy": policy})
+
+
 def _evaluation(workload: Workload) -> Evaluation:
     return Evaluation(
         problems=ProblemSet(name=workload.benchmark or "held-out set"),
