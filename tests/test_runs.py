@@ -23,7 +23,7 @@ def test_another_plan_is_refused_and_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no run here"):
-        Run(tmp_path)
+        _ = Run(tmp_path).plan
     assert not any(tmp_path.iterdir())
 
 

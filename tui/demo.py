@@ -33,7 +33,7 @@ class Size(NamedTuple):
     probes: int
 
 
-FULL = Size(evaluation=1, pool=1, samples=16, drawn=4, probes=200)
+FULL = Size(evaluation=1, pool=2, samples=16, drawn=4, probes=200)
 # about a tenth of the work; four samples say nothing of k = 16
 QUICK = Size(evaluation=4, pool=10, samples=4, drawn=4, probes=12)
 # long enough for most references, short enough for a CPU

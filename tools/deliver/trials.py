@@ -127,9 +127,9 @@ def _figures(found: Comparison, deltas: tuple[Quantity, ...]) -> Iterator[tuple[
     for delta in deltas:
         yield f"{delta.slice}.{delta.label}", delta
     for test in found.tests:
-        yield f"{test.slice}.p@{test.k}", Quantity(metric="value", value=test.sign_flip, unit="config")
+        yield f"{test.slice}.p@{test.k}", _p_value(test.sign_flip)
     for k, p in found.interaction.items():
-        yield f"{OVERALL}.alike@{k}", Quantity(metric="value", value=p, unit="config")
+        yield f"{OVERALL}.alike@{k}", _p_value(p)
     turns = {"last_gain": found.curve.last_gain, "first_loss": found.curve.first_loss}
     counted = {"gained": len(found.gained), "lost": len(found.lost), "problems": found.problems}
     for name, value in {**turns, **counted}.items():
@@ -137,6 +137,11 @@ def _figures(found: Comparison, deltas: tuple[Quantity, ...]) -> Iterator[tuple[
             yield name, Quantity(metric="value", value=value, unit="count")
     for number, note in enumerate(found.notes):
         yield f"note.{number}", note
+
+
+def _p_value(p: float) -> Quantity:
+    """To two significant digits: more than that, ten thousand flips do not know."""
+    return Quantity(metric="value", value=float(f"{p:.2g}"), unit="config")
 
 
 def gather(
