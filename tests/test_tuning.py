@@ -9,7 +9,10 @@ from test_measuring import lay_out, measured, strategist
 from workloads import workload
 
 import prompts
+from tools.errors import InvalidInput
+from tools.judge import battery
 from tools.judge.verdict import decide, read_workload
+from tools.measure.engines.transformers_local import weights_sha256
 from tools.tune.plan import Plan, design
 
 SETS = ("safe", "unsafe", "off_format")
@@ -160,3 +163,39 @@ def test_the_cost_of_runs_is_added_up(tmp_path: Path) -> None:
     found = json.loads(strategist("cost", "run", "run", "--json", cwd=tmp_path).stdout)
     assert [total["stage"] for total in found] == ["sampling", "grading"]
     assert all(total["wall_hours"] > 0 for total in found)
+
+
+def trained(run: Path, *, seal: str, weights: bytes, answered_by: str | None = None) -> None:
+    """What a training leaves in a run, and whose answers its plan says it holds."""
+    output = run / "training" / "output"
+    output.mkdir(parents=True)
+    (output / "adapter_model.safetensors").write_bytes(weights)
+    (run / "training" / "trained.json").write_text(json.dumps({"seal_sha256": seal}))
+    own = weights_sha256(output)
+    (run / "plan.json").write_text(json.dumps({"engine": {"adapter_sha256": answered_by or own}}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seal": "0" * 64}, "trained under another seal"),
+        ({"answered_by": "0" * 64}, "answers of another model than was trained here"),
+        ({}, ""),
+    ],
+)
+def test_a_battery_is_read_of_the_model_that_was_trained_here_and_under_its_seal(
+    changes: dict[str, str], said: str, tmp_path: Path, plan: Plan
+) -> None:
+    write_plan(tmp_path, plan)
+    for run in ("base", "tuned"):
+        (tmp_path / run).mkdir()
+        write_counts(tmp_path / run / "counts.jsonl", SHARP_ON_HARD)
+    strategist("seal", "tuned", "--plan", "plan.json", cwd=tmp_path)
+    seal = json.loads((tmp_path / "tuned" / "seal.json").read_text())["sha256"]
+    trained(tmp_path / "tuned", **{"seal": seal, "weights": b"w", **changes})
+    expected: battery.Expected = {"safe": {}, "unsafe": {}, "off_format": {}}
+    if not said:
+        assert battery.read(tmp_path / "base", tmp_path / "tuned", expected).seal == seal
+        return
+    with pytest.raises(InvalidInput, match=said):
+        battery.read(tmp_path / "base", tmp_path / "tuned", expected)

@@ -15,11 +15,15 @@ from pathlib import Path
 from tools.measure import defaults
 
 SHOWN = "default: %(default)s"
+# turns that a thread of torch waits awake for the others: with two runs on the same cores the usual millions cost both
+# half their speed, and these cost one run alone nothing that could be measured
+WAITING = "GOMP_SPINCOUNT", "2000"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = parser().parse_args(argv)
+    os.environ.setdefault(*WAITING)
     from tools import jobs
 
     with jobs.reported() as report:

@@ -18,6 +18,7 @@ import ast
 import io
 import re
 import tokenize
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -192,7 +193,10 @@ def _code(text: str) -> str:
 
 def _tree(reply: Reply) -> ast.Module | None:
     try:
-        tree = ast.parse(_code(reply.text))
+        with warnings.catch_warnings():
+            # what a model writes may be odd and still parse
+            warnings.simplefilter("ignore")
+            tree = ast.parse(_code(reply.text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return tree if tree.body else None
