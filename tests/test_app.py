@@ -67,8 +67,11 @@ async def test_a_session_is_there_again_after_closing(tmp_path: Path) -> None:
     async with app_on(tmp_path).run_test() as pilot:
         await say(pilot, "We use Apache-2.0.")
     async with app_on(tmp_path).run_test() as pilot:
-        await pilot.pause(0.5)
-        assert "Apache-2.0" in shown(pilot.app)  # type: ignore[arg-type]
+        for _ in range(600):
+            await pilot.pause(0.02)
+            if "Apache-2.0" in shown(pilot.app):  # type: ignore[arg-type]
+                return
+        pytest.fail("the turn of before did not come back")
 
 
 async def test_quit_leaves(tmp_path: Path) -> None:

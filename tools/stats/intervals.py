@@ -6,7 +6,9 @@ corrects the skew of the sample mean to second order, with one problem at the fa
 seen. On yes/no data the result lies between Jeffreys and Clopper-Pearson; on smooth data it is the bootstrap. A plain
 bootstrap (BCa included) never looks beyond what was seen, which is why it fails on saturated pass@k (DOMAIN 4.2);
 bench/stats_results.md has the measured coverage of both. A column in which no problem differs gets the Clopper-Pearson
-bound on the share of problems that could; nothing ever gets a zero-width interval.
+bound on the share of problems that could; nothing ever gets a zero-width interval. A difference has no end of the scale
+that few problems could be far from; where few carry its spread, that spread is known badly, and its limits move out by
+Student's t with as many problems.
 
 Equal units are exchangeable, so one weight is drawn per distinct value, not per unit: the same bootstrap, far cheaper.
 
@@ -33,6 +35,8 @@ WIDEST = "Clopper-Pearson, the widest a stated mean allows"
 
 # a half corrects the skew to second order; the quarter more, always outwards, keeps counts of a few events covered
 CORRECTION, CAUTION = 0.5, 0.25
+# degrees of freedom from which Student's t is taken: of fewer carriers the pseudo-problem says more than their spread
+FEWEST = 5
 # weights held in memory at once: 64 MB
 DRAWS_AT_ONCE = 8_000_000
 
@@ -64,6 +68,13 @@ class Units:
     def deviations(self) -> FloatArray:
         """How far each unit pulls its column from the mean, in typical units; shape (groups, columns)."""
         return np.asarray((self.sums - np.outer(self.sizes, self.mean)) / self.typical)
+
+    @property
+    def carriers(self) -> FloatArray:
+        """How many units carry the spread of each column, shape (columns,): few, where it lies on few of them."""
+        squares = self.deviations**2
+        fourth = self.times @ squares**2
+        return np.divide((self.times @ squares) ** 2, fourth, out=np.ones_like(fourth), where=fourth > 0)
 
     @property
     def constant(self) -> NDArray[np.bool_]:
@@ -113,8 +124,10 @@ def bounds(
     low, high: the least and the greatest value a problem can have, shape (columns,).
     """
     draws, tails = _resample(sample, rng, resamples), (1 - levels) / 2
-    upper = _upper(sample, draws, high, tails)
-    lower = -_upper(sample.mirrored, draws.mirrored, -low, tails)
+    signed = bool((low < 0).any())
+    stretch = _students(tails, sample.carriers) if signed else np.ones((len(tails), len(low)))
+    upper = _upper(sample, draws, high, tails, stretch)
+    lower = -_upper(sample.mirrored, draws.mirrored, -low, tails, stretch)
     # twelve digits, for the last bits differ between builds of BLAS; plus zero, for minus zero
     return np.asarray(np.round(np.stack([lower, upper], axis=-1), 12) + 0.0)
 
@@ -131,14 +144,22 @@ def _resample(sample: Units, rng: np.random.Generator, resamples: int) -> Draws:
     return Draws(totals[:, 1:], totals[:, :1], correction, caution)
 
 
-def _upper(sample: Units, draws: Draws, high: FloatArray, tails: FloatArray) -> FloatArray:
-    """Upper limits, shape (tails, columns)."""
+def _students(tails: FloatArray, carriers: FloatArray) -> FloatArray:
+    """How much further out Student's t has each tail than the normal law, shape (tails, columns)."""
+    from scipy.special import ndtri, stdtrit  # start-up that most commands do not need
+
+    freedom = np.maximum(carriers - 1, FEWEST)
+    return np.asarray(stdtrit(freedom, tails[:, None]) / ndtri(tails)[:, None])
+
+
+def _upper(sample: Units, draws: Draws, high: FloatArray, tails: FloatArray, stretch: FloatArray) -> FloatArray:
+    """Upper limits, shape (tails, columns), each `stretch` times as far from the mean as its quantile."""
     mean, reach, typical = sample.mean, high - sample.mean, sample.typical
     shift = _skew_distance(sample, reach)
     outwards = np.minimum(np.abs(shift), reach)
     pseudo = draws.correction * (mean + shift) + draws.caution * (mean + outwards)
     means = (draws.sums + typical * pseudo) / (draws.sizes + typical * (draws.correction + draws.caution))
-    limits = np.quantile(means, 1 - tails, axis=0)
+    limits = mean + stretch * (np.quantile(means, 1 - tails, axis=0) - mean)
     alike = mean + np.outer(unseen(tails, sample.count), reach)
     return np.clip(np.where(sample.constant, alike, limits), mean, np.maximum(high, mean))
 
