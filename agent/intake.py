@@ -36,7 +36,7 @@ GROUPS = (
     ("IN-4", "budget"),
     ("IN-5", "comparator"),
     ("IN-6", "failure cost"),
-    ("IN-7", "verifier"),
+    ("IN-7", "verifier, optional"),
 )
 FIELDS = [
     "model",

@@ -202,3 +202,16 @@ def test_a_hundred_kilobytes_of_anything_are_read_in_bounded_time(unit: str) -> 
     started = time.process_time()
     extract.read(text)
     assert time.process_time() - started < 5  # a catastrophic pattern takes minutes; the slowest of these half a second
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("rust codegen, pass@1 31%", {"languages": ["rust"], "pass_at_1": 0.31}),
+        ("we do js autocomplete", {"languages": ["javascript"]}),
+        ("things go coding wise", {}),
+        ("base: codegen-350M-mono", {"model_name": "codegen-350M-mono"}),
+    ],
+)
+def test_what_follows_a_language_can_make_it_one_and_is_no_model(text: str, fields: dict[str, object]) -> None:
+    assert extract.contract(text) == fields

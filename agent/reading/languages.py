@@ -97,6 +97,7 @@ NOT_LANGUAGE = re.compile(
 
 
 MAINLY = re.compile(r"\s+\(?(?:only|mostly|mainly)\b")
+CODING = re.compile(r"\s+(?:code ?gen(?:eration)?|coding|programming|autocomplete)\b")
 
 
 def languages(scan: Scan) -> Iterator[Found]:
@@ -137,6 +138,8 @@ def _is_language(scan: Scan, marks: list[tuple[re.Match[str], str]], i: int) -> 
     if scan.clause(match.start()).strip(" ,.;:()\n") == words and name not in ("go", "c", "r"):
         return True
     if MAINLY.match(scan.text, match.end()) and name not in ("c", "r"):
+        return True
+    if CODING.match(scan.text, match.end()) and name not in ("go", "c", "r"):
         return True
     if name in ("go", "c", "r") and words != "golang" and not capital and not _keyed(scan, match):
         neighbours = [marks[j][0] for j in (i - 1, i + 1) if 0 <= j < len(marks)]

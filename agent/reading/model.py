@@ -15,7 +15,7 @@ _FAMILIES = (
     r"(?:code)?qwen|(?:code ?|tiny|open)?llama|deep ?seek|star ?coder|starchat|mi[sx]tral|mini?stral|codestral"
     r"|devstral|mathstral|(?:code)?gemma|phi|granite|yi(?=[- ]?(?:\d|coder))"
     r"|olmo|gpt-oss|gpt-neox?|gpt-j|seed-coder|opencoder|smollm|wizardcoder|stablecode|stable-code|falcon"
-    r"|internlm|nemotron|codegen|santacoder|incoder|kimi|glm|minimax"
+    r"|internlm|nemotron|codegen(?=[-_ ]?(?:\d|mono|multi|nl\b))|santacoder|incoder|kimi|glm|minimax"
     r"|magicoder|baichuan|replit-code|code ?t5\+?|polycoder|zephyr|aya|command-r|hunyuan|ling|ernie|solar"
     r"|mellum|nextcoder|pythia|cerebras-gpt|bloomz?|opt(?=-\d)"
 )
