@@ -64,7 +64,7 @@ class Session:
         from agent.toolbox import Casefile
 
         async with AsyncExitStack() as stack:
-            stack.enter_context(_locked(folder))
+            stack.enter_context(locked(folder))
             stack.enter_context(_storing())
             desk = Desk(Casefile(folder, policy), EventLog(folder / "events.jsonl"), driver)
             saver = await stack.enter_async_context(_saver(folder / DATABASE))
@@ -154,8 +154,8 @@ def _set_aside_unreadable(path: Path) -> None:
         file.replace(file.with_name(f"unreadable-{file.name}"))
 
 
-class _locked:  # noqa: N801 - reads as a statement: with _locked(folder)
-    """An advisory lock on a session's folder, gone with the process that held it."""
+class locked:  # noqa: N801 - reads as a statement: with locked(folder)
+    """An advisory lock on a session, gone with the process that held it. Raises InvalidInput where another holds it."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

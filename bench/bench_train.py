@@ -77,7 +77,7 @@ def prepared(folder: Path, model: Path, count: int) -> Any:
 
 def ours(folder: Path, model: Path, count: int) -> list[dict[str, float]]:
     from tools.judge.seal import Terms, seal
-    from tools.runs import Run
+    from tools.runs import TRAINING, Run
     from tools.tune import training
 
     run, plan = prepared(folder, model, count)
@@ -91,7 +91,7 @@ def ours(folder: Path, model: Path, count: int) -> list[dict[str, float]]:
 
     training._Fit._step = timed
     training.train(run, plan, seal(terms), model)
-    log = training.curve(Run(run.folder / training.FOLDER))
+    log = training.curve(Run(run.folder / TRAINING))
     return [{**row, "cpu": cpu} for row, cpu in zip(log, spent, strict=True)]
 
 

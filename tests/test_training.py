@@ -24,7 +24,7 @@ from tools.errors import AntiPattern, InvalidInput, TrainingFailed
 from tools.measure import sampling
 from tools.measure.engines.transformers_local import TransformersLocal
 from tools.records import Decoding, Sample
-from tools.runs import Run
+from tools.runs import OUTPUT, TRAINING, Run
 from tools.store import digest
 from tools.tune import batches, learner, rows, training, weights
 from tools.tune.plan import Plan
@@ -79,7 +79,7 @@ def ready(folder: Path, base: Path, planned: Plan, drawn: list[rows.Drawn] | Non
 
 
 def output(run: Run) -> Path:
-    return run.folder / training.FOLDER / weights.OUTPUT
+    return run.folder / TRAINING / OUTPUT
 
 
 def weight_bytes(run: Run) -> dict[str, bytes]:
@@ -95,7 +95,7 @@ def test_a_run_without_a_seal_is_refused(tmp_path: Path, base: Path) -> None:
         training.train(run, plan(), None, base)
     with pytest.raises(InvalidInput, match="terms were changed"):
         training.train(run, plan(), SEALED.model_copy(update={"sha256": "0" * 64}), base)
-    assert not (run.folder / training.FOLDER).exists()
+    assert not (run.folder / TRAINING).exists()
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_training_lowers_the_loss_and_leaves_weights_tokeniser_card_and_sums(
     assert ("adapter_model.safetensors" in names, "model.safetensors" in names) == (method == "lora", method == "full")
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=output(run), check=False, capture_output=True)
     assert checked.returncode == 0
-    assert not list((run.folder / training.FOLDER).glob("*checkpoint*"))
+    assert not list((run.folder / TRAINING).glob("*checkpoint*"))
 
 
 def test_a_full_fine_tune_loads_like_any_model_and_moved(tmp_path: Path, base: Path) -> None:
@@ -460,7 +460,7 @@ def workers(script: Path, base: Path, settings: dict[str, Any], jobs: Jobs, proc
 
 
 def losses(run: Run) -> list[float]:
-    return [row["loss"] for row in training.curve(Run(run.folder / training.FOLDER))]
+    return [row["loss"] for row in training.curve(Run(run.folder / TRAINING))]
 
 
 MOMENTS = ("between checkpoints", "inside a checkpoint", "before the weights are written", "before the end is noted")

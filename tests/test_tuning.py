@@ -165,14 +165,14 @@ def test_the_cost_of_runs_is_added_up(tmp_path: Path) -> None:
     assert all(total["wall_hours"] > 0 for total in found)
 
 
-def trained(run: Path, *, seal: str, weights: bytes, answered_by: str | None = None) -> None:
+def trained(run: Path, *, seal: str, weights: bytes, answered_by: str | None = None, base: str | None = "base") -> None:
     """What a training leaves in a run, and whose answers its plan says it holds."""
     output = run / "training" / "output"
     output.mkdir(parents=True)
     (output / "adapter_model.safetensors").write_bytes(weights)
-    (run / "training" / "trained.json").write_text(json.dumps({"seal_sha256": seal}))
-    own = weights_sha256(output)
-    (run / "plan.json").write_text(json.dumps({"engine": {"adapter_sha256": answered_by or own}}))
+    (run / "training" / "trained.json").write_text(json.dumps({"seal_sha256": seal, "base_sha256": "base"}))
+    answering = {"weights_sha256": base, "adapter_sha256": answered_by or weights_sha256(output)}
+    (run / "plan.json").write_text(json.dumps({"engine": answering}))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +180,8 @@ def trained(run: Path, *, seal: str, weights: bytes, answered_by: str | None = N
     [
         ({"seal": "0" * 64}, "trained under another seal"),
         ({"answered_by": "0" * 64}, "answers of another model than was trained here"),
+        ({"base": "another base"}, "answers of another model than was trained here"),
+        ({"base": None}, "a server that does not say which"),
         ({}, ""),
     ],
 )

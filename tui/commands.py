@@ -178,6 +178,7 @@ def _json_line(line: str, where: str) -> Any:
 def export(arguments: Arguments) -> int:
     """The bundle of a session, written and read back."""
     from agent.events import EventLog, transcript
+    from agent.session import locked
     from agent.session import sessions as found
     from agent.toolbox import Casefile, decide
     from tools.deliver import bundle
@@ -188,8 +189,10 @@ def export(arguments: Arguments) -> int:
         raise InvalidInput("there is no such session", "an id from `strategist sessions`", where=str(arguments.session))
     shown = transcript(EventLog(folder / "events.jsonl").events)
     case = Casefile(folder)
-    # of the facts as they stand; that they allow none is a verdict, too
-    decide(case)
+    if case.dossier.recorded_verdict is None:
+        # of the facts as they stand; that they allow none is a verdict, too
+        with locked(folder):
+            decide(case)
     letters = bundle.export(case.dossier, shown, arguments.output)
     if arguments.json:
         print_json({"bundle": str(arguments.output), "deliverables": letters})

@@ -12,14 +12,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.errors import InvalidInput
 from tui.measuring import say
 
 Arguments = argparse.Namespace
 LABEL = "not decision-grade"
 PIPELINE = "pipeline.json"
+# looked for at the start, since training comes late
+NEEDED = ("torch", "transformers", "peft", "sacrebleu")
 SLICES = ("easy", "medium", "hard")
 
 
@@ -33,10 +37,11 @@ class Size(NamedTuple):
     probes: int
 
 
+# all problems; every second prompt of the pool, since training takes longest; our choice, as all of these
 FULL = Size(evaluation=1, pool=2, samples=16, drawn=4, probes=200)
 # about a tenth of the work; four samples say nothing of k = 16
 QUICK = Size(evaluation=4, pool=10, samples=4, drawn=4, probes=12)
-# long enough for most references, short enough for a CPU
+# inside the brief's range; the base is cut off at 96 tokens in about two of five answers, which the battery shows
 DECODING = ("--temperature", "0.8", "--top-p", "0.95", "--max-tokens", "96")
 
 
@@ -53,6 +58,10 @@ def demo(arguments: Arguments) -> int:
     """Go through the steps that are left; 1 where the verdict is no GO, so that nothing is trained."""
     from tools.runs import Rows, Run
 
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise InvalidInput(
+            f"{', '.join(missing)} not installed", "all of them", "pip install 'ssd-strategist[local,train]'"
+        )
     folder, size = arguments.folder, QUICK if arguments.quick else FULL
     Run(folder, {"demo": size._asdict()})
     journal = Rows(folder / "steps.jsonl")

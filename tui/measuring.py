@@ -120,25 +120,17 @@ def given(run: Path, arguments: Arguments) -> tuple[Problem, ...]:
 
 @contextmanager
 def engine(arguments: Arguments) -> Iterator[Engine]:
-    from tools.measure.engines import open_engine
+    from tools.measure.engines import open_engine, trained_in
 
     settings = dict(map(_setting, arguments.set))
     settings |= {"model": arguments.model} if arguments.model else {}
     settings |= {"base_urls": arguments.base_url} if arguments.base_url else {}
     name = "openai_api" if arguments.base_url else arguments.engine
-    opened = open_engine(name, **settings if arguments.base_url else _trained_here(arguments.run) | settings)
+    opened = open_engine(name, **settings if arguments.base_url else trained_in(arguments.run) | settings)
     try:
         yield opened
     finally:
         opened.close()
-
-
-def _trained_here(run: Path) -> dict[str, Any]:
-    """The model that was trained in this very run, whose answers belong to it."""
-    output = run / "training" / "output"
-    if not output.exists():
-        return {}
-    return {"adapter" if (output / "adapter_config.json").exists() else "model": str(output)}
 
 
 def _setting(given: str) -> tuple[str, Any]:

@@ -44,8 +44,9 @@ TRANSCRIPT, SEAL, SUMS = "transcript.md", "seals/seal.json", "SHA256SUMS"
 GIVEN = ("counts/", "battery/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
-# a bundle is read whole; these bounds keep a hostile folder from filling the memory
+# tools whose figures rest on the files of trials
 COMPUTED = ("compare.compare", "probes.read")
+# a bundle is read whole; these bounds keep a hostile folder from filling the memory
 LARGEST_FILE, MOST_FILES = 64 << 20, 1000
 
 Files = dict[str, bytes]

@@ -20,7 +20,7 @@ from tools.measure import imports, probes
 from tools.measure.engines.transformers_local import weights_sha256
 from tools.measure.probes import Battery, NotRead, ProbeSet, Reply
 from tools.records import Counts
-from tools.runs import Rows
+from tools.runs import OUTPUT, TRAINED, TRAINING, Rows, Run
 from tools.stats import compare
 from tools.store import read_source
 
@@ -77,15 +77,17 @@ def read(base: Path, tuned: Path, expected: Expected) -> BatteryRun:
 
 def _check_training(tuned: Path, seal: Seal) -> None:
     """Where the run trained its model: that it did under this seal or one that was amended, and that it answered."""
-    trained = tuned / "training" / "trained.json"
+    trained = tuned / TRAINING / TRAINED
     if not trained.exists():
         return
     told = json.loads(read_source(trained)[0])
     if told["seal_sha256"] not in (seal.sha256, *(amendment.replaced for amendment in seal.amendments)):
         raise InvalidInput("trained under another seal", "the seal of the training", "no judgement", where=str(tuned))
-    engine = json.loads(read_source(tuned / "plan.json")[0])["engine"]
-    if weights_sha256(trained.with_name("output")) not in (engine.get("adapter_sha256"), engine.get("weights_sha256")):
-        raise InvalidInput("answers of another model than was trained here", "its own", "sample it", where=str(tuned))
+    engine, made = Run(tuned).plan["engine"], weights_sha256(trained.with_name(OUTPUT))
+    answered = engine.get("weights_sha256"), engine.get("adapter_sha256")
+    if answered not in ((made, None), (told["base_sha256"], made)):
+        seen = "answers of another model than was trained here, or of a server that does not say which"
+        raise InvalidInput(seen, "its own", "sample here with transformers_local or vllm_local", where=str(tuned))
 
 
 def _diversity(base: Counts, tuned: Counts, tolerance: float) -> probes.Reading | NotRead:

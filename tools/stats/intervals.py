@@ -6,9 +6,8 @@ corrects the skew of the sample mean to second order, with one problem at the fa
 seen. On yes/no data the result lies between Jeffreys and Clopper-Pearson; on smooth data it is the bootstrap. A plain
 bootstrap (BCa included) never looks beyond what was seen, which is why it fails on saturated pass@k (DOMAIN 4.2);
 bench/stats_results.md has the measured coverage of both. A column in which no problem differs gets the Clopper-Pearson
-bound on the share of problems that could; nothing ever gets a zero-width interval. A difference has no end of the scale
-that few problems could be far from; where few carry its spread, that spread is known badly, and its limits move out by
-Student's t with as many problems.
+bound on the share of problems that could; nothing ever gets a zero-width interval. The spread of a
+difference that few problems carry is known badly; its limits move out by Student's t with as many degrees of freedom.
 
 Equal units are exchangeable, so one weight is drawn per distinct value, not per unit: the same bootstrap, far cheaper.
 

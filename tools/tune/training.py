@@ -29,14 +29,14 @@ from tools.errors import AntiPattern, InvalidInput, TrainingFailed
 from tools.jobs import Reporter
 from tools.judge.seal import Seal
 from tools.records import Count, Record
-from tools.runs import Rows, Run
+from tools.runs import OUTPUT, TRAINED, TRAINING, Rows, Run
 from tools.stats.cost import Cost, Meter
 from tools.tune import batches, rows, weights
 from tools.tune.batches import IntArray, Line
 from tools.tune.learner import World, half_precision, load, optimiser, together
 from tools.tune.plan import Plan, Training
 
-FOLDER, LOG, TRAINED, EXAMPLE = "training", "log", "trained.json", "example.txt"
+LOG, EXAMPLE = "log", "example.txt"
 CHECKPOINT = "checkpoint-"
 
 
@@ -73,7 +73,7 @@ def train(
     """
     seal, selection = _sealed(sealed), _as_planned(rows.selected(run), plan)
     base_sha256 = weights.same_base(base, selection.origin.base_sha256)
-    done = run.folder / FOLDER / TRAINED
+    done = run.folder / TRAINING / TRAINED
     with together() as world:
         told = _told(plan.training, selection, seal, base_sha256, world)
         if done.exists():
@@ -325,7 +325,7 @@ class _Fit:
             return
         found = self._trained()
         card = weights.card(found.model_dump(), self._selection, self._training, rows.ledger(self._run))
-        weights.export(self._learner.lm, state, self._own_tokenizer(), card, self._folder.folder / weights.OUTPUT)
+        weights.export(self._learner.lm, state, self._own_tokenizer(), card, self._folder.folder / OUTPUT)
         self._folder.write(TRAINED, found.model_dump_json(indent=2) + "\n")
         for old in self._checkpoints():
             shutil.rmtree(old)

@@ -7,7 +7,6 @@ SHA256SUMS; it appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,26 +22,26 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tools.errors import InvalidInput
+from tools.measure.engines import transformers_local
 from tools.records import Count, Record
-from tools.store import digest, write_atomic
+from tools.store import write_atomic
 from tools.tune import batches
 from tools.tune.plan import Training
 from tools.tune.rows import Selection
 
 # logits of one chunk of the loss: small enough to stay near the processor, large enough for a fast product
 CHUNK_LOGITS = 2**24
-OUTPUT, SUMS, CARD = "output", "SHA256SUMS", "README.md"
+SUMS, CARD = "SHA256SUMS", "README.md"
 
 
 # in
 
 
 def weights_sha256(folder: Path) -> str:
-    """One hash for the weight files of a model folder, by name and content, as the engine that samples it tells it."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    """One hash for the weight files of a model folder, as the engine that samples it tells it."""
+    if not any(folder.glob("*.safetensors")):
         raise InvalidInput("there are no weights", "*.safetensors", "convert the model first", where=folder.name)
-    return digest(json.dumps([[file.name, _file_sha256(file)] for file in files]))
+    return transformers_local.weights_sha256(folder)
 
 
 def same_base(folder: Path, sampled: str | None) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from tools.errors import InvalidInput
 from tools.records import Decoding, Request, Sample
+from tools.runs import OUTPUT, TRAINING
 from tools.store import canonical, digest
 
 ENGINES = {
@@ -58,6 +60,14 @@ def open_engine(name: str, **settings: Any) -> Engine:
         raise InvalidInput(str(error), f"settings among {known}", where=f"engine {name}") from error
     engine: Engine = loader(**settings)
     return engine
+
+
+def trained_in(run: Path) -> dict[str, str]:
+    """Settings of an engine for the model that was trained in this run, whose answers belong there; {} for none."""
+    output = run / TRAINING / OUTPUT
+    if not output.exists():
+        return {}
+    return {"adapter" if (output / "adapter_config.json").exists() else "model": str(output)}
 
 
 def seed_of(seed: int, id: str, index: int) -> int:
