@@ -25,7 +25,6 @@ from tools.stats import compare, passk
 
 FloatArray = NDArray[np.float64]
 SOURCE = Source(name="simulated", sha256="0" * 64)
-FEW_EVENTS = 5
 ROWS = [("pass_at_k", 1), *(("pass_at_k", k) for k in KS), *(("gap_at_k", k) for k in KS)]
 
 
@@ -111,6 +110,21 @@ FRESH = (
 )
 
 
+# written down after the daggers were decided on
+LATEST = (
+    Population("Beta(.4,.4)", ((1, 0.4, 0.4),)),
+    Population("Beta(8,2)", ((1, 8, 2),)),
+    Population("88% never, 12% Beta(.5,.5)", ((0.88, 0.0), (0.12, 0.5, 0.5))),
+    Population("all .35", ((1, 0.35),)),
+    Population("93% Beta(9,.4), 7% Beta(.2,6)", ((0.93, 9, 0.4), (0.07, 0.2, 6))),
+    Population("all .02", ((1, 0.02),)),
+    Population("half Beta(2,8), half Beta(8,2)", ((0.5, 2, 8), (0.5, 8, 2))),
+    Population("98% always, 2% Beta(1,3)", ((0.98, 1.0), (0.02, 1, 3))),
+    Population("Beta(.06,2)", ((1, 0.06, 2),)),
+    Population("75% .85, 25% never", ((0.75, 0.85), (0.25, 0.0))),
+)
+
+
 def counts(correct: NDArray[np.int64], samples: int, clusters: NDArray[np.int64] | None = None) -> Counts:
     """Counts of one simulated model."""
     n = len(correct)
@@ -134,10 +148,10 @@ class Setting:
 
 
 def printed(population: Population, setting: Setting) -> FloatArray:
-    """Coverage and mean width of each row's `ci`, then coverage of each family's band; shape (9, 2)."""
+    """What `_tally` says of each row's `ci`, then of each family's band, averaged over tables; shape (9, 4)."""
     truths = [population.truth(metric, k) for metric, k in ROWS]
     rng = np.random.default_rng([setting.problems, setting.samples, crc32(population.name.encode())])
-    total = np.zeros((len(ROWS) + 2, 2))
+    total = np.zeros((len(ROWS) + 2, 4))
     for seed in range(setting.replicates):
         units = np.arange(setting.problems)
         clusters = np.repeat(units, rng.choice([1, 1, 2, 5], setting.problems)) if setting.clustered else units
@@ -150,33 +164,21 @@ def printed(population: Population, setting: Setting) -> FloatArray:
 
 
 def _tally(rows) -> FloatArray:
-    """Which intervals and bands of one table held the truth, and how wide each interval was; shape (9, 2)."""
+    """Of one table: held the truth, width, printed without a dagger, held the truth without one; shape (9, 4)."""
     held = [_holds(row.ci, truth) for row, truth in rows]
     bands = [_holds(row.band, truth) for row, truth in rows]
     widths = [row.ci.high - row.ci.low for row, _ in rows]
-    return np.column_stack([[*held, all(bands[:4]), all(bands[4:])], [*widths, 0, 0]])
+    plain = [not row.ci.at_least for row, _ in rows]
+    both = np.logical_and(held, plain)
+    return np.column_stack([[*held, all(bands[:4]), all(bands[4:])], [*widths, 0, 0], [*plain, 0, 0], [*both, 0, 0]])
 
 
 def _holds(interval, truth: float) -> bool:
     return interval.low - 1e-9 <= truth <= interval.high + 1e-9
 
 
-def events(population: Population, setting: Setting) -> FloatArray:
-    """How many problems at the far end of the scale would vary a row's mean as much as the population does; shape (7,).
-
-    N times the variance over the squared distance to the far end. Below about five, what was drawn cannot tell a smooth
-    population from one with a few problems of another kind, so an interval that is safe for both must be wide.
-    """
-    rng = np.random.default_rng(1)
-    drawn = rng.binomial(setting.samples, population.draw(100_000, rng))
-    values = passk.cut(counts(drawn, setting.samples), KS)[0].values
-    top = np.array([1 - 1 / k if metric == "gap_at_k" else 1.0 for metric, k in ROWS])
-    mean = values.mean(axis=0)
-    return np.asarray(setting.problems * values.var(axis=0) / np.maximum(mean, top - mean) ** 2)
-
-
 def bca(population: Population, setting: Setting) -> FloatArray:
-    """The same of the plain BCa bootstrap over problems, shape (7, 2)."""
+    """Coverage and mean width of the plain BCa bootstrap over problems, shape (7, 2)."""
     truths = np.array([population.truth(metric, k) for metric, k in ROWS])
     rng = np.random.default_rng([setting.problems, setting.samples, crc32(population.name.encode())])
     total = np.zeros((len(ROWS), 2))
@@ -221,10 +223,10 @@ EFFECTS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def paired(pair: Pair, setting: Setting) -> FloatArray:
-    """Coverage and mean width of each delta's `ci`, then coverage of each family's band; shape (9, 2)."""
+    """The same of the deltas of `compare.compare`, shape (9, 4)."""
     truths = [pair.truth(metric, k) for metric, k in ROWS]
     rng = np.random.default_rng([setting.problems, setting.samples, crc32(pair.name.encode())])
-    total = np.zeros((len(ROWS) + 2, 2))
+    total = np.zeros((len(ROWS) + 2, 4))
     for seed in range(setting.replicates):
         chances = pair.base.draw(setting.problems, rng)
         base, tuned = (
@@ -254,7 +256,7 @@ def _bca_ends(values: FloatArray, resamples: int, rng: np.random.Generator) -> t
 
 
 def lines(measure, populations, setting: Setting, jobs: int) -> Iterator[str]:
-    """One Markdown row per population, then the extremes. ° marks UNSEEN, °° marks FRESH."""
+    """One Markdown row per population, then the extremes. ° marks UNSEEN, °° FRESH, °°° LATEST; † rows so printed."""
     names = [f"pass@{k}" if metric == "pass_at_k" else f"gap@{k}" for metric, k in ROWS]
     with ProcessPoolExecutor(jobs) as pool:
         results = list(pool.map(partial(measure, setting=setting), populations))
@@ -262,24 +264,31 @@ def lines(measure, populations, setting: Setting, jobs: int) -> Iterator[str]:
     yield f"| population | {' | '.join([*names, *extra])} | width pass@1, pass@8, gap@8 (pp) |"
     yield "|---" * (len(names) + len(extra) + 2) + "|"
     for population, result in zip(populations, results, strict=True):
-        mark = "° " if population in UNSEEN else "°° " if population in FRESH else ""
+        group = next((group for group in (UNSEEN, FRESH, LATEST) if population in group), None)
+        mark = {None: "", UNSEEN: "° ", FRESH: "°° ", LATEST: "°°° "}[group]
         scale = 1 if measure is paired else 100
         widths = f"{scale * result[0, 1]:.1f}, {scale * result[2, 1]:.1f}, {result[5, 1]:.1f}"
-        yield f"| {mark}{population.name} | {' | '.join(map(_cell, result[:, 0]))} | {widths} |"
+        yield f"| {mark}{population.name} | {' | '.join(map(_shown, result))} | {widths} |"
     coverage = np.array([result[:, 0] for result in results])
     yield f"| least | {' | '.join(map(_cell, coverage.min(axis=0)))} | |"
     yield f"| most | {' | '.join(map(_cell, coverage.max(axis=0)))} | |"
-    if measure is printed:
-        enough = np.array([events(population, setting) for population in populations]) >= FEW_EVENTS
-        yield from _summary(coverage[:, : len(ROWS)], enough)
+    if measure is not bca:
+        yield from _summary(np.array([result[: len(ROWS)] for result in results]))
 
 
-def _summary(coverage: FloatArray, enough: NDArray[np.bool_]) -> Iterator[str]:
-    """How many cells keep to .93 to .97, apart by whether they rest on enough events."""
-    yield f"\n| events | cells | least | most | below .93 | above .97 |\n{'|---' * 6}|"
-    for name, cells in ((f"{FEW_EVENTS} or more", coverage[enough]), ("fewer", coverage[~enough])):
+def _summary(results: FloatArray) -> Iterator[str]:
+    """How many cells keep to .93 to .97, apart by how they are mostly printed. results: shape (populations, 7, 4)."""
+    coverage, plain = results[:, :, 0], results[:, :, 2] >= 0.5
+    yield f"\n| mostly printed | cells | least | most | below .93 | above .97 |\n{'|---' * 6}|"
+    for name, cells in (("without a dagger", coverage[plain]), ("with †", coverage[~plain])):
         outside = f"{(cells < 0.93).sum()} | {(cells > 0.97).sum()}"
         yield f"| {name} | {len(cells)} | {_cell(cells.min())} | {_cell(cells.max())} | {outside} |"
+    yield f"\nOf all intervals printed without a dagger {results[:, :, 3].sum() / results[:, :, 2].sum():.3f} held."
+
+
+def _shown(row: FloatArray) -> str:
+    """The coverage of one row, with a dagger where it is mostly printed with one."""
+    return _cell(row[0]) + (" †" if len(row) > 2 and row[1] and row[2] < 0.5 else "")
 
 
 def _cell(share: float) -> str:
@@ -297,7 +306,7 @@ def main() -> None:
     parser.add_argument("--paired", action="store_true")
     parser.add_argument("--clustered", action="store_true")
     arguments = parser.parse_args()
-    measure, populations = (bca if arguments.bca else printed), (*DESIGNED, *UNSEEN, *FRESH)
+    measure, populations = (bca if arguments.bca else printed), (*DESIGNED, *UNSEEN, *FRESH, *LATEST)
     if arguments.paired:
         measure, populations = paired, [Pair(base, effect) for base in DESIGNED[:4] for effect in EFFECTS]
     for samples in arguments.samples:

@@ -206,6 +206,12 @@ def test_all_alike_gives_clopper_pearson_and_a_flag(solved):
     assert any("no two problems differ" in note for note in table.notes)
 
 
+@pytest.mark.parametrize("solved", [0, 2, 3, 100, 197, 198, 200])
+def test_an_interval_that_two_problems_decide_claims_no_exact_level(solved):
+    table = passk.table(counts([1] * solved + [0] * (200 - solved), [1] * 200))
+    assert row(table, "pass_at_k", 1).ci.at_least == (min(solved, 200 - solved) < 3)
+
+
 @given(st.lists(pairs, min_size=1, max_size=12), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_every_interval_has_width_and_stays_on_its_scale(problems, clustered):

@@ -77,11 +77,15 @@ def _full(entry: Evidence) -> str | None:
     if entry.quantity is None:
         return _text(entry)
     quantity = entry.quantity
-    notes = [f"{percent(quantity.ci.level)} CI {_range(quantity.ci, quantity.unit)}"] if quantity.ci else []
+    notes = [f"{_level(quantity.ci)} CI {_range(quantity.ci, quantity.unit)}"] if quantity.ci else []
     notes += [f"n = {quantity.n:,}"] if quantity.n else []
     notes += [f"slice {quantity.slice}"] if quantity.slice != OVERALL else []
     notes += ["degenerate sample"] if quantity.degenerate else []
     return f"{amount(quantity.value, quantity.unit)} ({', '.join([*notes, entry.kind, entry.id])})"
+
+
+def _level(interval: Interval) -> str:
+    return f"{'at least ' * interval.at_least}{percent(interval.level)}"
 
 
 def _text(entry: Evidence) -> str | None:
@@ -103,12 +107,18 @@ FIGURES: dict[str, Callable[[Quantity], str | None]] = {
     "samples": lambda q: f"{q.samples:,}" if q.samples else None,
     "slice": lambda q: q.slice,
 }
+AT_LEAST = "† too few problems decide this row for an interval of just that level; it holds at least that often"
 TEXTUAL = (None, "full", "slice", "words", "text", "field")
 
 
 def figure(quantity: Quantity, form: str) -> str | None:
     """One figure of a quantity in one of FIGURES; None where it has none. The screen and the bundle share it."""
     return FIGURES[form](quantity)
+
+
+def mark(quantity: Quantity | None) -> str:
+    """The dagger of an interval that only holds at least as often as it says; AT_LEAST explains it under a table."""
+    return " †" if quantity and quantity.ci and quantity.ci.at_least else ""
 
 
 def _of_quantity(form: str) -> Callable[[Evidence], str | None]:

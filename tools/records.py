@@ -64,11 +64,12 @@ class Source(Record):
 
 
 class Interval(Record):
-    """A confidence interval in the unit of its quantity."""
+    """A confidence interval in the unit of its quantity. at_least: it holds the truth that often or more often."""
 
     low: float
     high: float
     level: Fraction = 0.95
+    at_least: bool = False
     method: str
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tools.claims import figure
+from tools.claims import AT_LEAST, figure, mark
 from tools.deliver import trials
 from tools.deliver.dossier import PLAN, ROLLOUT, Dossier
 from tools.records import (
@@ -210,9 +210,6 @@ def _gap_in_facts(dossier: Dossier, path: str, group: str) -> str:
     return f"- **{field}** ({group}): {why} {how}"
 
 
-DEGENERATE = "† the sample does not vary; the interval is the exact one, not a bootstrap"
-
-
 def pass_table(dossier: Dossier) -> str:
     """pass@k and gap@k per slice as a Markdown table; every figure is a reference. Empty where nothing is known."""
     found = {(q.slice, q.k, q.metric): entry for q, entry in dossier.figures}
@@ -235,13 +232,13 @@ def _table_row(passed: Evidence | None, gap: Evidence | None, name: str, k: int 
 def _cell(entry: Evidence | None) -> str:
     if entry is None:
         return ""
-    return _with_interval(entry) + (" †" if entry.quantity and entry.quantity.degenerate else "")
+    return _with_interval(entry) + mark(entry.quantity)
 
 
 def _table_notes(dossier: Dossier) -> list[str]:
     notes = [f"- {ref(entry, 'text')}" for entry in dossier.notes]
-    if any(q.degenerate for q, _ in dossier.figures):
-        notes.append(f"- {DEGENERATE}")
+    if any(mark(q) for q, _ in dossier.figures):
+        notes.append(f"- {AT_LEAST}")
     if dossier.table is not None:
         notes.append("- gap@k is pass@k minus pass@1 on the same problems and samples; n counts problems")
     return ["", *notes] if notes else []
@@ -531,7 +528,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _remarks(rows: Iterable[Quantity], notes: Iterable[str]) -> list[str]:
-    marked = [DEGENERATE] if any(q.degenerate for q in rows) else []
+    marked = [AT_LEAST] if any(mark(q) for q in rows) else []
     return [f"note: {note}" for note in (*marked, *notes)]
 
 
@@ -551,8 +548,8 @@ def _turning(comparison: Comparison) -> list[str]:
 def _pair(quantity: Quantity | None, *, name: bool = False) -> tuple[str, str]:
     if quantity is None:
         return "", ""
-    flag = " †" if quantity.degenerate else ""
-    return f"{quantity.label + ' ' if name else ''}{_figure(quantity, 'value')}", _figure(quantity, "ci") + flag
+    interval = _figure(quantity, "ci") + mark(quantity)
+    return f"{quantity.label + ' ' if name else ''}{_figure(quantity, 'value')}", interval
 
 
 def _figure(quantity: Quantity, form: str) -> str:

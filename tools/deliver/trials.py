@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from tools.claims import AT_LEAST, mark
 from tools.errors import InvalidInput
 from tools.judge.battery import BatteryRun
 from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity
@@ -226,13 +227,14 @@ def _trial(cited: Cited, trial: Trial) -> str:
     level = cited.ref(f"trial.{name}.{OVERALL}.Δpass@1", "level")
     head = f"### {trial.pairing.meaning.capitalize()}\n\n| slice | | delta and {level} CI | n | p (sign flip) |"
     rows = [_row(cited, name, delta) for delta in found.deltas]
-    return "\n".join([head, "|---|---|---|---|---|", *rows, "", *_turns(cited, name), *_notes(cited, trial)])
+    marked = [f"- {AT_LEAST}"] if any(mark(delta) for delta in found.deltas) else []
+    return "\n".join([head, "|---|---|---|---|---|", *rows, "", *_turns(cited, name), *_notes(cited, trial), *marked])
 
 
 def _row(cited: Cited, trial: str, delta: Quantity) -> str:
     path = f"trial.{trial}.{delta.slice}.{delta.label}"
     p = cited.ref(f"trial.{trial}.{delta.slice}.p@{delta.k}") if delta.metric == "delta_pass_at_k" else ""
-    figures = f"{cited.ref(path)} {cited.ref(path, 'ci')}"
+    figures = f"{cited.ref(path)} {cited.ref(path, 'ci')}{mark(delta)}"
     return f"| {cited.ref(path, 'slice')} | {delta.label} | {figures} | {cited.ref(path, 'n')} | {p} |"
 
 

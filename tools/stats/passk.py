@@ -171,6 +171,7 @@ def quantities(
     sample = intervals.units(cell.values, cell.clusters)
     low, high = np.array([_support(metric, k) for metric, k in cell.columns]).T
     ends = intervals.bounds(sample, low, high, np.array(list(levels.values())), rng, resamples)
+    few = sample.events(low, high) < intervals.FEW_EVENTS
     which = {metric: i for i, metric in enumerate(levels)}
     for j, (metric, k) in enumerate(cell.columns):
         scale = 1.0 if metric == "pass_at_k" else 100.0
@@ -184,8 +185,8 @@ def quantities(
             slice=cell.slice,
             n=len(cell.rows),
             samples=samples,
-            ci=_interval(ci, levels[None], method) if cell.estimable else None,
-            band=_interval(band, levels[None], f"{method}, all rows together") if cell.estimable else None,
+            ci=_interval(ci, levels[None], few[j], method) if cell.estimable else None,
+            band=_interval(band, levels[None], few[j], f"{method}, all rows together") if cell.estimable else None,
             degenerate=bool(sample.constant[j]),
             battery=battery,
         )
@@ -197,8 +198,8 @@ def _support(metric: Metric, k: int) -> tuple[float, float]:
     return (-widest if metric.startswith("delta") else 0.0), widest
 
 
-def _interval(ends: FloatArray, level: float, method: str) -> Interval:
-    return Interval(low=float(ends[0]), high=float(ends[1]), level=level, method=method)
+def _interval(ends: FloatArray, level: float, at_least: np.bool_, method: str) -> Interval:
+    return Interval(low=float(ends[0]), high=float(ends[1]), level=level, at_least=bool(at_least), method=method)
 
 
 def _notes(counts: Counts, cells: list[Cell], ks: tuple[int, ...]) -> Iterator[str]:
