@@ -68,6 +68,26 @@ def test_sample_verify_and_table_in_one_go(tmp_path: Path) -> None:
     assert 0 < sum(int(str(row["c"])) for row in rows) < 64
 
 
+def test_an_issue_of_custody_serves_one_round_and_one_purpose(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / "ids").write_text("p1\np3\np5\n")
+    issued = ["--issue", "held-out", "--purpose", "evaluation", "--ids", "ids"]
+    assert strategist("custody", "kept", "--register", "problems.jsonl", *issued, cwd=tmp_path).returncode == 0
+    base, again, tuned = (
+        strategist(*measured(Path(run)), "--custody", "kept", "held-out", "one", cwd=tmp_path)
+        for run in ("base", "base", "tuned")
+    )
+    assert [done.returncode for done in (base, again, tuned)] == [0, 0, 0], tuned.stderr
+    assert [row["id"] for row in counts(tmp_path / "tuned")] == ["p1", "p3", "p5"]
+    second = strategist(*measured(Path("second")), "--custody", "kept", "held-out", "two", cwd=tmp_path)
+    assert (second.returncode, (tmp_path / "second" / "samples.jsonl").exists()) == (2, False)
+    assert "burned by run 'one'" in second.stderr
+    pool = ["sample", *measured(Path("pool"))[1:], "--custody", "kept", "held-out", "one"]
+    refused = strategist(*pool, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "pool_from_eval" in refused.stderr
+
+
 def test_each_step_alone_gives_what_the_whole_gives(tmp_path: Path) -> None:
     lay_out(tmp_path)
     strategist(*measured(Path("whole")), cwd=tmp_path)

@@ -94,13 +94,16 @@ def _measuring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--problems", type=Path, help="problem file, `embedded` or `embedded-pool` (default: the run's own)"
     )
     run.add_argument("--format", default=None, help="format of the problem file (default: detected from the keys)")
-    _sampling(commands.add_parser("sample", parents=[run], help="answers of a model into a run folder"))
+    pool = commands.add_parser("sample", parents=[run], help="answers of a model into a run folder")
+    _sampling(pool)
+    _held(pool, "pool")
     _grading(
         commands.add_parser("verify", parents=[run], help="grade a run's answers in the sandbox; writes the counts")
     )
     both = commands.add_parser("measure", parents=[run], help="sample, verify and the pass@k table in one go")
     _sampling(both)
     _grading(both)
+    _held(both, "evaluation")
     _tuning(commands, run)
     overlap = commands.add_parser("contamination", help="what a prompt pool has in common with an evaluation set")
     overlap.add_argument("--eval", type=Path, required=True, help="evaluation problems")
@@ -177,6 +180,13 @@ def _custody(custody: argparse.ArgumentParser) -> None:
     custody.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
     custody.add_argument("--burn", metavar="NAME", help="use an issue up")
     custody.add_argument("--run", help="the run that uses it")
+
+
+def _held(command: argparse.ArgumentParser, purpose: str) -> None:
+    """Take only what custody issued; base and tuned model of one round are measured on the same issue."""
+    command.set_defaults(purpose=purpose)
+    what = f"only the problems of this {purpose} issue, which ROUND uses up: another round is refused"
+    command.add_argument("--custody", nargs=3, metavar=("FOLDER", "ISSUE", "ROUND"), help=what)
 
 
 def _sampling(sample: argparse.ArgumentParser) -> None:

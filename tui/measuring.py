@@ -112,10 +112,24 @@ def given(run: Path, arguments: Arguments) -> tuple[Problem, ...]:
     if arguments.problems is None:
         raise InvalidInput("no problems are named", "--problems FILE", "or --problems embedded", where=str(run))
     data, source = read_source(located(arguments.problems))
-    found = problems.read(data, source.name, arguments.format)
+    found = _issued(problems.read(data, source.name, arguments.format), arguments)
     if not kept.path.exists():
         kept.append(found)
     return found
+
+
+def _issued(problems: tuple[Problem, ...], arguments: Arguments) -> tuple[Problem, ...]:
+    """Of the problems those of a custody issue, which is thereby used up; all of them where none is named."""
+    from tools.measure.custody import Custody
+
+    if getattr(arguments, "custody", None) is None:
+        return problems
+    folder, name, user = arguments.custody
+    wanted = set(Custody(Path(folder)).burn(name, user, arguments.purpose).ids)
+    if missing := wanted - {problem.id for problem in problems}:
+        seen = f"{len(missing):,} problems of issue {name!r} are not there, as {min(missing)!r}"
+        raise InvalidInput(seen, "all that were issued", "the file that was registered", where=str(arguments.problems))
+    return tuple(problem for problem in problems if problem.id in wanted)
 
 
 @contextmanager
