@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import json
 import operator
 import socket
 import struct
@@ -22,7 +21,6 @@ from typing import Any
 
 from tools.measure.sandbox import wire
 
-USAGE = struct.Struct("iddq")
 Frames = Sequence[bytes]
 BUSY_SHARE = 0.02  # of the clock: who gets less is asleep
 
@@ -53,7 +51,7 @@ class Link:
         return float(seconds)
 
     def end(self) -> tuple[int, float, float, int]:
-        status, cpu, wall, memory = USAGE.unpack(self._ask(b"end", USAGE.size))
+        status, cpu, wall, memory = wire.USAGE.unpack(self._ask(b"end", wire.USAGE.size))
         return status, cpu, wall, memory
 
     def ready(self) -> None:
@@ -253,9 +251,7 @@ def _attributes(guest: Guest, node: Any) -> Callable[[Any, str], Any]:
 class Guest(wire.Peer):
     """The asking end: one program, from its fork to its end."""
 
-    def __init__(
-        self, link: Link, order: dict[str, Any], seconds: float, fds: tuple[int, ...] = (), ahead: Frames = ()
-    ) -> None:
+    def __init__(self, link: Link, order: bytes, seconds: float, fds: tuple[int, ...] = (), ahead: Frames = ()) -> None:
         mine, theirs = socket.socketpair()
         self._link, self._sock = link, mine
         super().__init__(Patient(mine, link, seconds), first=2)
@@ -268,7 +264,7 @@ class Guest(wire.Peer):
         self._begun, self._ahead = False, deque(ahead)
         self.said: list[bytes] = []
         self.asked_back = False
-        link.start(json.dumps(order).encode(), [theirs.fileno(), *fds])
+        link.start(order, [theirs.fileno(), *fds])
         theirs.close()
 
     def ask(self, op: str, *values: Any) -> Any:

@@ -49,9 +49,9 @@ class Sink:
 
 def examine(tests: Tests, job: dict[str, Any], link: Link) -> Verdict:
     """Grade one program, or collect the answers it gives."""
-    order = {key: job["limits"][key] for key in ("memory", "output")}
-    order["modules"] = job["modules"]
-    order["seconds"] = math.ceil(job["limits"]["seconds"]) + 1
+    limits = job["limits"]
+    order = wire.ORDER.pack(limits["memory"], math.ceil(limits["seconds"]) + 1, limits["output"])
+    order += " ".join(job["modules"]).encode()
     if tests.problem["kind"] == "stdin":
         return _examine_main(tests, job, link, order)
     verdict = _examine_once(tests, job, link, order)
@@ -61,7 +61,7 @@ def examine(tests: Tests, job: dict[str, Any], link: Link) -> Verdict:
     return verdict
 
 
-def _examine_once(tests: Tests, job: dict[str, Any], link: Link, order: dict[str, Any]) -> Verdict:
+def _examine_once(tests: Tests, job: dict[str, Any], link: Link, order: bytes) -> Verdict:
     guest = Guest(link, order, job["limits"]["seconds"], ahead=tests.script)
     try:
         verdict = _examine_function(tests, job, guest)
@@ -141,7 +141,7 @@ def _case_agrees(tests: Tests, index: int, found: Any) -> bool:
 # stdin programs
 
 
-def _examine_main(tests: Tests, job: dict[str, Any], link: Link, order: dict[str, Any]) -> Verdict:
+def _examine_main(tests: Tests, job: dict[str, Any], link: Link, order: bytes) -> Verdict:
     found: list[str] = []
     seconds = 0.0
     for index, case in enumerate(tests.cases):
@@ -158,7 +158,7 @@ def _examine_main(tests: Tests, job: dict[str, Any], link: Link, order: dict[str
     return Verdict(reason="passed", detail="", seconds=seconds, found=found)
 
 
-def _run_main(job: dict[str, Any], link: Link, order: dict[str, Any], stdin: str) -> tuple[Verdict, str]:
+def _run_main(job: dict[str, Any], link: Link, order: bytes, stdin: str) -> tuple[Verdict, str]:
     typed, printed = os.memfd_create("stdin"), os.memfd_create("stdout")
     try:
         os.pwrite(typed, stdin.encode("utf-8", "surrogateescape"), 0)

@@ -59,6 +59,11 @@ def longest_wait(seconds: float) -> float:
     return 10 * seconds + 5
 
 
+# what the fork server is told of a program (bytes of address space, CPU seconds, bytes printed; modules to import
+# follow as text), and what it tells (wait status, CPU seconds, seconds on the clock, peak kB)
+ORDER, USAGE = struct.Struct("qqq"), struct.Struct("iddq")
+
+
 class Malformed(Exception):
     """The other end sent what the format does not have."""
 
