@@ -283,11 +283,11 @@ class Program(wire.Peer):
 
     # what is done
 
-    def _run(self, source: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """Run a source as a module; returns those of the wanted names that it has."""
+    def _run(self, source: str, wanted: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+        """Run a source as a module; returns those of the wanted names that it has, with what they name."""
         sys.stdout = self._screen
         module = _module("solution", source)
-        return {name: module[name] for name in wanted if name in module}
+        return tuple((name, module[name]) for name in wanted if name in module)
 
     def _map(self, dotted: str, rows: list[list[Any]]) -> str:
         """Call a function on every row; the answers as text, up to the first row that raised."""

@@ -87,9 +87,9 @@ def _examine_function(tests: Tests, job: dict[str, Any], guest: Guest) -> Verdic
 
 def _wanted(tests: Tests, names: Any) -> dict[str, Any]:
     """Of what a program handed over, only what was asked for: nothing may be laid over the names of the tests."""
-    if type(names) is not dict:
+    if type(names) is not tuple or not all(type(pair) is tuple and len(pair) == 2 for pair in names):
         raise wire.Malformed("names were asked for")
-    return {name: names[name] for name in tests.wanted if name in names}
+    return {name: value for name, value in names if type(name) is str and name in tests.wanted}
 
 
 def _run_checks(tests: Tests, names: dict[str, Any], guest: Guest) -> Verdict:
