@@ -7,6 +7,7 @@ whatever the source does with this process, it can only give other answers. Stan
 
 from __future__ import annotations
 
+import _socket
 import atexit
 import bisect
 import collections
@@ -25,7 +26,6 @@ import os
 import re
 import signal
 import site
-import socket
 import string
 import struct
 import sys
@@ -50,7 +50,7 @@ def f(a: List[int], b):
     return sorted(map(str, a)) if b else [x for x in a]
 '''
 POOL = 16 << 10  # what the interpreter's allocator cuts into blocks of one size, 16 to 512 bytes
-FDS = socket.CMSG_SPACE(3 * struct.calcsize("i"))
+FDS = _socket.CMSG_SPACE(3 * struct.calcsize("i"))
 
 
 def call(function: Any, args: Any, named: Any) -> Any:
@@ -456,7 +456,7 @@ def _warm(modules: list[str]) -> None:
             gc.freeze()
 
 
-def _serve(guest: Program, wall: confine.InnerWall, link: socket.socket, scratch: str) -> None:
+def _serve(guest: Program, wall: confine.InnerWall, link: _socket.socket, scratch: str) -> None:
     pid, started = 0, 0.0
     while True:
         message, given, _, _ = link.recvmsg(4096, FDS)
@@ -485,8 +485,8 @@ def main(box: dict[str, Any]) -> None:
     site.sethelper()
     sys.meta_path.append(confine.Packages(box["packages"]))
     confine.enter(box["tier"], box["readable"], box["links"], box["scratch"], box["cpu"])
-    link = socket.socket(fileno=box["link"])
-    spare, _ = socket.socketpair()  # a forked program puts its own line in the place of this one
+    link = _socket.socket(fileno=box["link"])
+    spare, _ = _socket.socketpair()  # a forked program puts its own line in the place of this one
     _rehearse(Program(wire.Channel(spare)))
     guest, wall = Program(wire.Channel(spare)), confine.InnerWall(box["tier"])
     gc.collect()

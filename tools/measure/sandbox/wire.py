@@ -11,17 +11,18 @@ A container that the receiver did not keep is forgotten at once; keeping is read
 
 from __future__ import annotations
 
-import binascii
 import builtins
 import collections
 import operator
 import re
-import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
 from json import JSONDecoder, JSONEncoder
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import _socket
 
 LARGEST_MESSAGE = 64 << 20
 ATOMS = frozenset({str, int, float, bool, type(None)})
@@ -75,7 +76,7 @@ class Gone(BaseException):
 class Channel:
     """Frames of bytes over a stream socket: four bytes of length, then the frame."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
         self._rest = b""
 
@@ -409,11 +410,11 @@ def _fill_numpy(codec: Codec, container: Any, node: Any) -> None:
 
 
 def _text(data: Any) -> str:
-    return binascii.b2a_base64(data, newline=False).decode()
+    return memoryview(data).hex()
 
 
 def _bytes(text: Any) -> bytes:
-    return binascii.a2b_base64(text)
+    return bytes.fromhex(text)
 
 
 def _pack_array(_codec: Codec, value: Any) -> Any:
