@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tools.errors import AntiPattern, InvalidInput, TrainingFailed
 from tools.measure import sampling
+from tools.measure.engines import Request
 from tools.measure.engines.transformers_local import TransformersLocal
-from tools.records import Decoding, Sample
+from tools.records import Counts, Decoding, Sample
 from tools.runs import OUTPUT, TRAINING, Run
+from tools.stats import compare
 from tools.store import digest
 from tools.tune import batches, learner, rows, training, weights
 from tools.tune.plan import Plan
@@ -372,6 +375,33 @@ def test_adapter_and_merged_model_agree_on_greedy_answers(tmp_path: Path, base: 
     assert parity.largest_difference < 1e-4
     other = weights.merge_parity(base, output(run), base, asked, max_new_tokens=24)
     assert not other.holds
+
+
+def test_a_merged_model_passes_as_often_as_the_adapter_within_the_paired_interval(tmp_path: Path, base: Path) -> None:
+    """A tiny model solves nothing, so what counts as right is an answer of an even length."""
+    planned = plan(num_train_epochs=4)
+    run = ready(tmp_path / "run", base, planned)
+    training.train(run, planned, SEALED, base)
+    given = ["merge", str(run.folder), str(tmp_path / "merged"), "--base", str(base), "--json"]
+    done = subprocess.run([sys.executable, "-m", "tui", *given], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["holds"]
+    passed = []
+    for settings in ({"model": str(base), "adapter": str(output(run))}, {"model": str(tmp_path / "merged")}):
+        requests = [Request(id=f"p{i}", prompt=f"Write f{i}.", indices=tuple(range(8))) for i in range(12)]
+        drawn = TransformersLocal(**settings).sample(requests, Decoding(temperature=1.0, max_tokens=12, seed=3))
+        passed.append(Counter(one.id for one in drawn if len(one.text) % 2 == 0))
+    adapter, merged = (Counts.model_validate(counted(found)) for found in passed)
+    delta = compare.compare(adapter, merged, (1,)).find("delta_pass_at_k", 1)
+    assert 0 < sum(adapter.correct) < 96
+    assert delta.ci.low <= 0 <= delta.ci.high
+    assert abs(delta.value) < 5
+
+
+def counted(passed: Counter[str]) -> dict[str, Any]:
+    ids = [f"p{i}" for i in range(12)]
+    empty = {"slices": [""] * 12, "clusters": [""] * 12}
+    source = {"name": "drawn", "sha256": "0" * 64}
+    return {"ids": ids, "correct": [passed[id] for id in ids], "total": [8] * 12, "source": source, **empty}
 
 
 @pytest.mark.parametrize(

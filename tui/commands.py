@@ -400,6 +400,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "contamination": measuring.contamination,
     "seal": tuning.seal,
     "train": tuning.train,
+    "merge": tuning.merge,
     "probe": tuning.probe,
     "gate": tuning.gate,
     "cost": tuning.cost,

@@ -1,4 +1,4 @@
-"""The subcommands that train and judge: seal, train, probe, gate, cost. Each reads arguments and calls one tool.
+"""The subcommands that train and judge: seal, train, merge, probe, gate, cost. Each reads arguments and calls one tool.
 
 A run folder is what binds them: `seal` fixes what a result is judged by, `train` refuses without it, `probe` reads a
 tuned run against its base under that seal, `gate` asks whether a second round may start.
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 PROBE_SETS = ("safe", "unsafe", "off_format")
+# prompts whose greedy answers a merge has to leave as they are; our choice
+PARITY_PROMPTS = 8
 
 
 def seal(arguments: Arguments) -> int:
@@ -72,6 +74,27 @@ def train(arguments: Arguments) -> int:
     lines = [f"{name:18} {value}" for name, value in found.model_dump(mode="json").items()]
     say(arguments, found.model_dump(mode="json"), "\n".join([*lines, rows.ledger(run)]))
     return 0
+
+
+def merge(arguments: Arguments) -> int:
+    """Write a run's base and adapter as one model; 1 where it answers greedily otherwise than the adapter does."""
+    from tools.measure.engines import embedded
+    from tools.runs import OUTPUT, TRAINED, TRAINING
+    from tools.store import read_source
+    from tools.tune import training, weights
+
+    trained, adapter = arguments.run / TRAINING / TRAINED, arguments.run / TRAINING / OUTPUT
+    if not trained.exists() or not (adapter / "adapter_config.json").exists():
+        raise InvalidInput("no adapter was trained here", "a run that trained one", where=str(arguments.run))
+    told = training.Trained.model_validate_json(read_source(trained)[0])
+    base = arguments.base or embedded.model_folder()
+    weights.same_base(base, told.base_sha256)
+    weights.merge(base, adapter, arguments.folder)
+    asked = [row["prompt"] for row in _probe_rows("safe", PARITY_PROMPTS)]
+    found = weights.merge_parity(base, adapter, arguments.folder, asked)
+    text = f"{arguments.folder}: {found.agreed} of {found.prompts} greedy answers are those of the adapter"
+    say(arguments, found.model_dump(mode="json") | {"holds": found.holds}, text)
+    return 0 if found.holds else 1
 
 
 def probe(arguments: Arguments) -> int:
