@@ -307,6 +307,7 @@ def test_accuracy_for_no_hour_of_making_is_undefined(
     assert "| tuned | undefined: no hour of its making was handed over |" in section
     assert "| decode_control | undefined: its weights are the base's |" in section
     assert "**Not comparable**: no hour of making" in section
+    assert "chance" not in section.partition("### Pareto")[2]
 
 
 WORSE = {name: [max(0, c - 2) for c in counts] for name, counts in BETTER.items()}
@@ -327,6 +328,7 @@ def test_cheaper_and_more_accurate_dominates_with_the_chance_of_its_accuracy(cas
     assert "The tuned model **dominates**" in said
     assert "made in 8 GPU-hours; the comparator in 16 GPU-hours" in said
     assert "the chance that it dominates: 99.9%" in said
+    assert "of accuracy and cost alone; battery of the tuned model: not run" in said
     assert "is dominated" not in said
 
 

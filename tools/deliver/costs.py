@@ -183,14 +183,13 @@ def gather(entries: Sequence[Evidence], read: Callable[[Source, str], bytes]) ->
     """The costs that a ledger's entries name. read: the bytes of a file, and where a bundle keeps it."""
     rates = [entry for entry in entries if entry.name == RATE]
     rate = rates[-1] if rates and rates[-1].quantity is not None else None
-    handed = {arm: _since_taken_back([e for e in entries if e.name == f"{COST}.{arm}"]) for arm in PAID_FOR}
+    handed: dict[str, list[Evidence]] = {arm: [] for arm in PAID_FOR}
+    for entry in entries:
+        kind, _, arm = entry.name.partition(".")
+        if kind == COST and arm in handed:
+            # an entry without a file takes all before it back
+            handed[arm] = [*handed[arm], entry] if entry.source is not None else []
     return Costs({arm: _in_force(arm, found, read) for arm, found in handed.items() if found}, rate)
-
-
-def _since_taken_back(handed: list[Evidence]) -> list[Evidence]:
-    """What was handed over after the last entry without a file, which takes all before it back."""
-    last = max((at for at, entry in enumerate(handed, 1) if entry.source is None), default=0)
-    return handed[last:]
 
 
 def _in_force(arm: str, handed: list[Evidence], read: Callable[[Source, str], bytes]) -> tuple[File, ...]:
@@ -232,6 +231,7 @@ APART = (
     "- a model is made by sampling its training answers and by training; evaluation, grading and probing buy knowledge"
     " of it and stand apart\n- hours are measured and have no interval; a file that serves several arms counts in each"
 )
+SAME_HOUR = "- an hour of one accelerator counts like an hour of any other; which ones they were is not measured"
 NO_RATE = "- dollars are not computed, because no rate was declared (`/price USD` per GPU-hour)"
 NO_GPU = "- a rate is declared and prices nothing here, since no accelerator was held"
 
@@ -269,7 +269,7 @@ def _gains(costs: Costs, cited: Cited) -> str:
     )
     rows = [_gain(cited, arm) for arm in tried]
     note = "- the interval is that of the delta, divided by the hours, which are measured and not drawn"
-    return "\n".join([head, *rows, "", note])
+    return "\n".join([head, *rows, "", note, f"- battery of the tuned model: {cited.trials.answer}"])
 
 
 def _gain(cited: Cited, arm: str) -> str:
@@ -289,7 +289,9 @@ def _pareto(costs: Costs, cited: Cited) -> str:
         f"- pass@1 of the tuned model over the comparator: {cited.ref(delta)} {cited.ref(delta, 'ci')},"
         f" n = {cited.ref(delta, 'n')}",
         f"- made in {_hours(cited, 'tuned', ours)}; the comparator in {_hours(cited, 'comparator', theirs)}",
-        *(_chances(cited, cost.saving(ours, theirs)) if ours.unit == theirs.unit else ()),
+        *(_chances(cited, cost.saving(ours, theirs)) if "pareto.standing" in cited.entries else ()),
+        *([SAME_HOUR] if ours.unit == theirs.unit == "gpu_hours" else []),
+        f"- this is of accuracy and cost alone; battery of the tuned model: {cited.trials.answer}",
     ]
     return "\n".join(["### Pareto: the tuned model against the comparator", "", _said(costs, cited), "", *lines])
 

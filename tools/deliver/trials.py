@@ -78,6 +78,11 @@ class Trials:
         """The trial of that name."""
         return next((trial for trial in self.made if trial.pairing.name == name), None)
 
+    @property
+    def answer(self) -> str:
+        """What the battery says of the tuned model, in every place where a delta of its stands."""
+        return self.battery.answer if self.battery else "not run, so this is commentary (BAT-9)"
+
     def drafts(self) -> Iterator[Draft]:
         """One measured entry per figure."""
         for trial in self.made:
@@ -225,8 +230,7 @@ def _headline(cited: Cited) -> str:
         return ""
     name = f"trial.tuned.{OVERALL}.Δpass@1"
     said = f"Δpass@1 overall: {cited.ref(name)} {cited.ref(name, 'ci')}, n = {cited.ref(name, 'n')}."
-    battery = cited.trials.battery
-    return f"{said} Battery: {battery.answer if battery else 'not run, so this is commentary (BAT-9)'}."
+    return f"{said} Battery: {cited.trials.answer}."
 
 
 def _trial(cited: Cited, trial: Trial) -> str:

@@ -151,7 +151,7 @@ def read(data: bytes, name: str) -> tuple[Cost, ...]:
     rows = [_row(line, f"{name}:{number}") for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not rows:
         raise InvalidInput("holds no stretch of work", "rows of a run's cost.jsonl", where=name)
-    return tuple(_as_served(rows))
+    return tuple(as_served(rows))
 
 
 def _row(line: bytes, where: str) -> Cost:
@@ -166,8 +166,11 @@ def _row(line: bytes, where: str) -> Cost:
         )
 
 
-def _as_served(rows: list[Cost]) -> list[Cost]:
-    """A run that trains draws the answers it trains on first; from then on its own model answers, to be evaluated."""
+def as_served(rows: list[Cost]) -> list[Cost]:
+    """The stretches of one run, in their order, under the stage that each served.
+
+    A run that trains draws the answers it trains on first; from then on its own model answers, to be evaluated.
+    """
     first = next((number for number, row in enumerate(rows) if row.stage == "training"), None)
     if first is None:
         return rows
