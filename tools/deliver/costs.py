@@ -324,13 +324,15 @@ def _chances(cited: Cited, saving: int) -> Iterator[str]:
     if not cited.ref("pareto.no_worse"):
         yield "- no problem differs between the two, so resampling knows no chance; the interval says what is left open"
         return
-    yield f"- chance that the tuned model is at least as accurate: {cited.ref('pareto.no_worse')}"
-    if saving >= 0:
-        yield f"- it cost no more, so that is the chance that it dominates: {cited.ref('pareto.no_worse')}"
-    else:
-        yield "- it cost more, so it cannot dominate"
+    follows = (
+        "and so, as it cost no more, that it dominates" if saving >= 0 else "though it cost more and cannot dominate"
+    )
+    yield f"- chance that the tuned model is at least as accurate, {follows}: {cited.ref('pareto.no_worse')}"
     if saving <= 0:
-        yield f"- it cost no less; chance that it is dominated: {cited.ref('pareto.no_better')}"
+        yield (
+            "- chance that it is at most as accurate, and so, as it cost no less, that it is dominated:"
+            f" {cited.ref('pareto.no_better')}"
+        )
     yield (
         "- a chance is one minus the tail at which the paired interval reaches zero: problems are drawn again, both"
         " checkpoints and both costs stay as they are"
