@@ -141,6 +141,9 @@ def amount(value: float, unit: Unit) -> str:
         return f"${rate} per GPU-hour"
     if unit in ("pp_per_gpu_hour", "pp_per_cpu_hour"):
         value = float(f"{value:.3g}")
+    if unit in ("hours", "cpu_hours", "gpu_hours"):
+        # to a few milliseconds, and never with an exponent
+        return f"{value:,.6f}".rstrip("0").rstrip(".") + WORDS[unit]
     return f"{value + 0.0:,.10g}{WORDS.get(unit, '')}" if unit != "config" else plain(value)
 
 
