@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 import prompts
-from tools.deliver import deliverables, trials
+from tools.deliver import deliverables
 from tools.deliver.dossier import Dossier
 from tools.jobs import JobState
 from tools.records import Evidence, Missing, Pattern, Record
@@ -49,7 +49,7 @@ class Report(Record):
 
 
 class Tried(Record):
-    """What tuning did, as far as it was measured."""
+    """What tuning did and what it cost, as far as it was measured."""
 
     act: Literal["tried"] = "tried"
 
@@ -228,7 +228,7 @@ def _report(act: Report, dossier: Dossier) -> Card:
 
 
 def _tried(act: Tried, dossier: Dossier) -> Card:
-    return Card(word="TRIED", template=trials.section(dossier.tuned))
+    return Card(word="TRIED", template=deliverables.tuning(dossier))
 
 
 def _estimated(act: Estimated, dossier: Dossier) -> Card:

@@ -19,6 +19,8 @@ from tools.records import Record
 
 Request = Literal[
     "attach",
+    "cost",
+    "price",
     "passk",
     "run",
     "approve",
@@ -116,8 +118,8 @@ def _allowed(command: Command, message: str, rules: Sequence[Command]) -> bool:
     match command.request:
         case "attach" | "why":
             return _named(command.argument, message)
-        case "run" | "approve" | "stop" | "resume":
-            # what spends or stops is asked for in so many words, never read into them
+        case "run" | "approve" | "stop" | "resume" | "cost" | "price":
+            # what spends, stops or prices is asked for in so many words, never read into them
             return command in rules
         case "export":
             asked = any(rule.request == "export" for rule in rules)

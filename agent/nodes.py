@@ -141,6 +141,8 @@ def _verdict(case: Casefile, command: Command, turn: int) -> list[Act]:
 
 TOOLS: dict[str, Callable[[Casefile, Command, int], list[Act]]] = {
     "attach": lambda case, command, turn: toolbox.attach(case, command.argument, command.role, turn),
+    "cost": lambda case, command, turn: toolbox.spend(case, command.argument, turn),
+    "price": lambda case, command, turn: toolbox.price(case, command.argument, turn),
     "passk": _table,
     "verdict": _verdict,
     "run": lambda case, command, turn: runs.plan(case, command.argument, turn),

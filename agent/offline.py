@@ -18,6 +18,8 @@ SLASH: dict[str, tuple[Request, str]] = {
     "/pool": ("attach", "take a prompt pool and check it against the held-out set: /pool FILE"),
     "/tuned": ("attach", "take results of a tuned model on the same problems: /tuned FILE, or /tuned FILE placebo"),
     "/battery": ("attach", "take what the probes read of the tuned model: /battery FILE"),
+    "/cost": ("cost", "take what an arm cost, from its run's cost.jsonl: /cost FILE, or /cost FILE comparator"),
+    "/price": ("price", "declare what a GPU-hour costs in US dollars: /price 1.85"),
     "/table": ("passk", "the pass@k table with its intervals"),
     "/run": ("run", "plan a measurement: /run measure FILE n=16 model=NAME base-url=URL; `embedded` is our own set"),
     "/approve": ("approve", "start what was planned"),

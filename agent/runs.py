@@ -77,7 +77,7 @@ def _asked(argument: str) -> tuple[str, dict[str, str]]:
 def _estimate(case: Casefile, count: int, settings: dict[str, str]) -> Estimate:
     """The cost at the throughput that earlier runs of this session measured; without one no hours are named."""
     rows = [Cost.model_validate(row) for path in _runs(case).glob("*/cost.jsonl") for row in Rows(path)]
-    sampled = next((total for total in cost.totals(rows) if total.stage == "sampling"), None)
+    sampled = next((total for total in cost.totals(rows) if total.stage in ("sampling", "evaluation")), None)
     rate = sampled.tokens_per_second if sampled else None
     gpus = int(settings["gpus"])
     return cost.estimate(

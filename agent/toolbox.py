@@ -6,6 +6,7 @@ of it. Every ledger entry has an idempotency key, so a call that is made again a
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from agent import contradictions, extract, intake
 from agent.acts import Act, Clash, Decide, Exported, Noted, Problem, Refuse, Report, Tried, Unrecorded
 from agent.driver import Proposal
 from tools import claims
-from tools.deliver import bundle, dossier
+from tools.deliver import bundle, costs, dossier
 from tools.deliver.dossier import COUNTS, RESULTS, Dossier
 from tools.deliver.trials import BATTERY, NOT_RUN, comparison_of
 from tools.errors import InvalidInput, StoreCorrupt
@@ -139,9 +140,57 @@ def _attach_battery(case: Casefile, path: str, turn: int) -> list[Act]:
 
 
 def record_trials(case: Casefile) -> None:
-    """Take every figure of the trials into the ledger; what is there already is not repeated."""
-    for draft in case.dossier.trials.drafts():
+    """Take every figure of the trials and their cost into the ledger; what is there already is not repeated."""
+    for draft in case.dossier.outcomes:
         case.ledger.append(draft)
+
+
+def spend(case: Casefile, argument: str, turn: int) -> list[Act]:
+    """Take in what an arm cost. argument: `FILE [ARM]`, or `none [ARM]`, which takes back what was handed over."""
+    path, _, last = argument.rpartition(" ")
+    path, arm = (path.strip(" \"'"), last) if path and last in costs.PAID_FOR else (argument, "tuned")
+    name = f"{costs.COST}.{arm}"
+    try:
+        if path == "none":
+            taken_back = case.ledger.append(_said(name, "none", turn))
+            return [Noted(evidence=(taken_back.id,))]
+        data, source = read_source(path)
+        costs.rows_of(data, source.name)
+        if not case.dossier.costs.has(arm, source.sha256):
+            case.ledger.append(_file_draft(name, case.keep(data, source.name), {}, (), turn))
+            record_trials(case)
+    except InvalidInput as error:
+        return [Problem(message=str(error))]
+    return [Tried()]
+
+
+AMOUNT = re.compile(r"\$? ?(\d{1,5}(?:\.\d{1,6})?) ?(?:usd|dollars)?(?: ?(?:/|per|an?) ?gpu[ -]?h(?:our)?)?", re.I)
+
+
+def price(case: Casefile, argument: str, turn: int) -> list[Act]:
+    """Take in the declared rate: US dollars per GPU-hour, or `none`. Never guessed, and asked for by nobody."""
+    found = AMOUNT.fullmatch(argument)
+    if argument != "none" and (found is None or not float(found[1])):
+        seen = f"{argument!r} is no rate"
+        return [Problem(message=str(InvalidInput(seen, "US dollars per GPU-hour, such as 1.85", where="/price")))]
+    rate = Quantity(metric="value", value=float(found[1]), unit="usd_per_gpu_hour") if found else "none"
+    entry = case.ledger.append(_said(costs.RATE, rate, turn))
+    record_trials(case)
+    return [Noted(evidence=(entry.id,)), *([Tried()] if case.dossier.costs.files else [])]
+
+
+def _said(name: str, found: Quantity | str, turn: int) -> Draft:
+    """What a person declares by a command."""
+    quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
+    return Draft(
+        kind="declared",
+        name=name,
+        quantity=quantity,
+        value=value,
+        tool="toolbox.declare",
+        version=VERSION,
+        key=key_of(name, VERSION, [turn, value, quantity.value if quantity else None]),
+    )
 
 
 def _attach_pool(case: Casefile, path: str, turn: int) -> list[Act]:

@@ -16,12 +16,15 @@ from dossiers import FACTS, attach, judged, measured, open_ledger, stated, tell
 from markdown_it import MarkdownIt
 from stories import FLAT, SHARP_ON_HARD, write_counts
 
+from agent import toolbox
+from agent.toolbox import Casefile
 from tools import claims
 from tools.deliver import bundle, dossier, promotion
 from tools.deliver.dossier import Dossier
 from tools.errors import InvalidInput
 from tools.evidence import Ledger
 from tools.judge.policy import Policy
+from tools.records import Draft
 
 WORDS = "# Transcript\n\n> we have 400 problems\n\n**NOTED**\n"
 HOSTILE = "<script>alert(1)</script>|`x`\n# _y_ {{E1}} [a](b) !!python/object:os.system"
@@ -444,3 +447,99 @@ def test_verifying_changes_nothing(copy: Path) -> None:
     before = contents(copy)
     assert not bundle.verify(copy).ok
     assert contents(copy) == before
+
+
+# what arms cost
+
+
+def paid(folder: Path) -> Casefile:
+    """A judged case with a tuned model, a comparator, what both cost, a rate, and figures from before each of them."""
+    case = Casefile(folder / "session")
+    tell(case.ledger, FACTS)
+    better = {name: [min(16, c + 4) if c else 0 for c in counts] for name, counts in SHARP_ON_HARD.items()}
+    stories = {"results": SHARP_ON_HARD, "tuned": better, "comparator": {**SHARP_ON_HARD, "hard": better["hard"]}}
+    for turn, (role, story) in enumerate(stories.items(), 1):
+        toolbox.attach(case, str(write_counts(folder / f"{role}.jsonl", story)), role, turn)
+    row = '{"accelerators":8,"cpu_seconds":9000.0,"stage":"%s","tokens":0,"wall_seconds":%s}\n'
+    handed = [("base", "evaluation", 60), ("tuned", "sampling", 3600), ("tuned", "training", 7200)]
+    for turn, (arm, stage, seconds) in enumerate([*handed, ("comparator", "training", 9000)], 4):
+        (folder / "cost.jsonl").write_text(row % (stage, seconds))
+        toolbox.spend(case, f"{folder / 'cost.jsonl'} {arm}", turn)
+        toolbox.price(case, f"{turn}.10", turn)
+    toolbox.decide(case)
+    return case
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Casefile:
+    return paid(tmp_path_factory.mktemp("paid"))
+
+
+def test_what_arms_cost_travels_and_the_same_case_gives_the_same_bytes(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        bundle.export(paid(tmp_path / place).dossier, WORDS, tmp_path / place / "b")
+    files = contents(tmp_path / "one" / "b")
+    assert contents(tmp_path / "two" / "b") == files
+    assert {n for n in files if n.startswith("cost/")} == {
+        "cost/base-1.jsonl",
+        "cost/tuned-1.jsonl",
+        "cost/tuned-2.jsonl",
+        "cost/comparator-1.jsonl",
+    }
+    assert bundle.verify(tmp_path / "one" / "b").problems == ()
+    report = files["REPORT.md"].decode()
+    order = ["### The battery", "### What it cost", "### Accuracy for an hour", "### Pareto", "## Deliverables"]
+    places = [report.index(head) for head in order if head in report]
+    assert places == sorted(places)
+    assert len(places) == 4  # no battery was read
+    assert "at the declared rate of $7.10 per GPU-hour" in report
+
+
+def test_an_altered_byte_of_what_was_paid_is_found(session: Casefile, tmp_path: Path) -> None:
+    bundle.export(session.dossier, WORDS, tmp_path / "b")
+    for name in [name for name in contents(tmp_path / "b") if name.startswith("cost/")]:
+        data = (tmp_path / "b" / name).read_bytes()
+        for changed in (data.replace(b":8,", b":9,"), data[:-1], data + b"\n", data + data, b""):
+            assert any(name in problem for problem in altered(tmp_path / "b", name, changed)), name
+        (tmp_path / "b" / name).unlink()
+        resum(tmp_path / "b")
+        assert any(name in problem for problem in bundle.verify(tmp_path / "b").problems)
+        (tmp_path / "b" / name).write_bytes(data)
+        resum(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "name", ["spent.tuned.made.gpu", "spent.tuned.made.usd", "spent.tuned.per_hour", "pareto.no_worse"]
+)
+@pytest.mark.parametrize("which", [0, -1], ids=["as it was first", "as it stands"])
+def test_a_figure_of_cost_that_the_files_do_not_give_is_found(
+    session: Casefile, tmp_path: Path, name: str, which: int
+) -> None:
+    """Also one of an earlier hour, which the report no longer shows."""
+    forged = Ledger(tmp_path / "forged" / "ledger.jsonl")
+    wanted = [entry.id for entry in session.ledger.entries if entry.name == name][which]
+    for entry in session.ledger.entries:
+        quantity = entry.quantity
+        if entry.id == wanted and quantity is not None:
+            quantity = quantity.model_copy(update={"value": quantity.value * 0.9})
+        forged.append(Draft(**entry.model_dump(exclude={"id", "prev"}) | {"quantity": quantity}))
+    bundle.export(dossier.rebuild(forged, session.fetch), WORDS, tmp_path / "b")
+    assert any(f"{wanted} ({name}) is not what is recomputed" in p for p in bundle.verify(tmp_path / "b").problems)
+
+
+def test_an_invented_figure_of_cost_is_found(tmp_path: Path) -> None:
+    case = paid(tmp_path)
+    true = next(entry for entry in case.ledger.entries if entry.name == "spent.tuned.made.gpu")
+    invented = true.model_copy(update={"name": "spent.tuned.made.saved", "key": "another"})
+    case.ledger.append(Draft(**invented.model_dump(exclude={"id", "prev"})))
+    bundle.export(case.dossier, WORDS, tmp_path / "b")
+    assert any("spent.tuned.made.saved) is no figure" in problem for problem in bundle.verify(tmp_path / "b").problems)
+
+
+def test_a_rate_that_was_taken_back_leaves_a_bundle_without_dollars_that_verifies(tmp_path: Path) -> None:
+    case = paid(tmp_path)
+    toolbox.price(case, "none", 20)
+    bundle.export(case.dossier, WORDS, tmp_path / "b")
+    assert "dollars are not computed" in (tmp_path / "b" / "REPORT.md").read_text()
+    assert bundle.verify(tmp_path / "b").problems == ()

@@ -91,6 +91,15 @@ def test_one_entry_in_every_format(form: str, written: str) -> None:
         (0.5, "usd", "$0.50"),
         (32768, "tokens", "32,768 tokens"),
         (560.25, "gpu_hours", "560.25 GPU-hours"),
+        (0.0612, "cpu_hours", "0.0612 CPU-hours"),
+        (2.222e-05, "cpu_hours", "0.000022 CPU-hours"),
+        (200, "gpu_hours", "200 GPU-hours"),
+        (0, "gpu_hours", "0 GPU-hours"),
+        (1234.5, "hours", "1,234.5 h"),
+        (2.1, "usd_per_gpu_hour", "$2.10 per GPU-hour"),
+        (0.526, "usd_per_gpu_hour", "$0.526 per GPU-hour"),
+        (0.0063921, "pp_per_gpu_hour", "0.00639 pp per GPU-hour"),
+        (-12.345, "pp_per_cpu_hour", "-12.3 pp per CPU-hour"),
         (14, "days", "14 days"),
         (1180, "count", "1,180"),
         (0.00001, "config", "1.0e-05"),
@@ -107,7 +116,7 @@ def test_a_bare_number_reads_back_exactly_in_python_and_in_yaml(value: float) ->
     assert yaml.safe_load(claims.plain(value)) == value
 
 
-@given(FLOATS, st.sampled_from(["fraction", "percent", "pp", "usd", "count", "days"]))
+@given(FLOATS, st.sampled_from(["fraction", "percent", "pp", "usd", "count", "days", "pp_per_gpu_hour"]))
 def test_nothing_is_ever_printed_as_minus_zero(value: float, unit: Unit) -> None:
     assert not re.fullmatch(r"\$?-\$?0(\.0+)?\D*", claims.amount(value, unit))
 

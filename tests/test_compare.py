@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from tools.errors import InvalidInput
 from tools.measure import imports
 from tools.records import Comparison, Counts, Source
-from tools.stats.compare import compare
+from tools.stats.compare import chance_no_worse, compare
 
 DATA = Path(__file__).parent / "data" / "deepscaler32k"
 
@@ -228,3 +228,35 @@ def test_no_interaction_where_slices_gain_alike():
         found = compare(counts(base.tolist(), slices=slices), counts(tuned.tolist()), seed=seed, resamples=200)
         p_values.append(found.interaction[1])
     assert np.mean(np.array(p_values) < 0.05) < 0.2
+
+
+# how sure the problems are of a direction
+
+
+def test_the_chance_turns_round_with_the_arms_and_repeats(arms):
+    before, after = map(counts, arms)
+    chance = chance_no_worse(before, after)
+    assert chance == chance_no_worse(before, after)
+    assert chance_no_worse(after, before) == pytest.approx(1 - chance, abs=0.03)
+
+
+def test_the_chance_and_the_interval_agree(arms):
+    before, after = map(counts, arms)
+    for step in range(-3, 4):
+        moved = counts([min(16, max(0, c + step)) for c in after.correct])
+        delta, chance = compare(before, moved).find("delta_pass_at_k", 1), chance_no_worse(before, moved)
+        assert (delta.ci.low > 0) == (chance > 0.975), step
+
+
+def test_a_chance_is_never_certain():
+    assert chance_no_worse(counts([0] * 200), counts([16] * 200)) == 0.999
+    assert chance_no_worse(counts([16] * 200), counts([0] * 200)) == 0.001
+
+
+def test_identical_results_have_no_chance(arms):
+    assert chance_no_worse(counts(arms[0]), counts(arms[0])) is None
+
+
+def test_problems_without_a_partner_have_no_chance_either():
+    with pytest.raises(InvalidInput, match="the same problems on both sides"):
+        chance_no_worse(counts([1, 2]), counts([1, 2, 3]))

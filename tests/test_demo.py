@@ -69,6 +69,9 @@ def test_killed_while_it_samples_trains_and_evaluates_it_ends_with_the_same_coun
     killed_once(torn.parent, lambda: rows(torn / "minimal" / "samples.jsonl") > 0)
     assert begin(torn.parent).wait() == 0, (torn.parent / "said.txt").read_text()[-2000:]
     assert bundle.verify(torn / "bundle").ok
+    for spent in (("base", "cost/base-1"), ("samples", "cost/tuned-1"), ("minimal", "cost/tuned-2")):
+        assert (torn / spent[0] / "cost.jsonl").read_bytes() == (torn / "bundle" / f"{spent[1]}.jsonl").read_bytes()
+    assert "pp per CPU-hour [" in (torn / "bundle" / "REPORT.md").read_text()
     for name in ("counts/heldout.jsonl", "counts/tuned.jsonl", "battery/readings.json", "A-verdict.md"):
         assert (torn / "bundle" / name).read_bytes() == (whole / "bundle" / name).read_bytes(), name
 

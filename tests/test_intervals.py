@@ -165,3 +165,60 @@ def test_a_stated_gap_is_wider_than_the_gap_that_counts_show():
 def test_a_stated_gap_that_no_samples_could_show_is_refused(one, at_k, k):
     with pytest.raises(InvalidInput):
         intervals.stated_gap(one, at_k, k, 200)
+
+
+# how sure a sample is of a direction
+
+
+def chance(wins, losses, ties, seed=0, resamples=10_000):
+    values = np.array([1.0] * wins + [-1.0] * losses + [0.0] * ties)[:, None]
+    sample = intervals.units(values, np.arange(len(values)))
+    return intervals.chance(sample, -1.0, np.random.default_rng(seed), resamples)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "ties"), [(3, 0, 97), (1, 0, 99), (5, 2, 50), (20, 10, 300), (60, 40, 400), (8, 8, 100)]
+)
+def test_the_chance_of_a_win_lies_between_the_sign_test_and_the_plain_bootstrap(wins, losses, ties):
+    """Both are known in closed form: Dirichlet weights of wins and losses add up to Beta(wins, losses)."""
+    plain = beta.sf(0.5, wins, losses) if losses else 1.0
+    sign_test = beta.sf(0.5, wins, losses + 1)
+    assert sign_test < chance(wins, losses, ties) < plain
+
+
+@pytest.mark.parametrize(("wins", "losses", "ties"), [(20, 10, 300), (5, 2, 50), (60, 40, 400)])
+def test_the_chance_is_the_tail_at_which_the_lower_limit_reaches_zero(wins, losses, ties):
+    values = np.array([1.0] * wins + [-1.0] * losses + [0.0] * ties)[:, None]
+    sample = intervals.units(values, np.arange(len(values)))
+    level = np.array([2 * chance(wins, losses, ties) - 1])
+    ends = intervals.bounds(sample, np.array([-1.0]), np.array([1.0]), level, np.random.default_rng(0), 10_000)
+    assert ends[0, 0, 0] == pytest.approx(0, abs=2e-3)
+
+
+def test_a_chance_agrees_with_the_definition_drawn_by_hand():
+    """Gamma weights, half a pseudo-problem where the skew puts it, a quarter outwards; no Student at that many."""
+    wins, losses, ties = 60, 40, 400
+    n, rng = wins + losses + ties, np.random.default_rng(3)
+    x = -np.array([1.0] * wins + [-1.0] * losses + [0.0] * ties)
+    mean = x.mean()
+    deviations, reach = x - mean, 1 - mean
+    shift = ((deviations**3).sum() + reach**3) / ((deviations**2).sum() + reach**2)
+    above = 0
+    for _ in range(20_000):
+        weights, half, quarter = rng.exponential(size=n), rng.gamma(0.5), rng.gamma(0.25)
+        above += weights @ x + half * (mean + shift) + quarter * (mean + abs(shift)) > 0
+    assert chance(wins, losses, ties) == pytest.approx(1 - above / 20_000, abs=0.006)
+
+
+def test_where_every_problem_gained_alike_the_chance_is_clopper_pearsons():
+    assert chance(7, 0, 0) == pytest.approx(1 - 0.5**7)
+    assert chance(0, 7, 0) == 0
+
+
+def test_where_no_problem_differs_there_is_no_chance():
+    assert chance(0, 0, 50) is None
+
+
+def test_a_chance_repeats_under_its_seed_at_any_number_of_draws():
+    assert chance(5, 2, 50, seed=1) == chance(5, 2, 50, seed=1)
+    assert chance(8, 8, 100, resamples=9_999) == pytest.approx(0.49, abs=0.02)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from stories import FACTS, FLAT, SHARP_ON_HARD, script, write_counts
-from test_toolbox import write_readings
+from test_toolbox import SAMPLED, TRAINED, write_costs, write_readings
 
 from tools.deliver import bundle
 
@@ -167,13 +167,17 @@ def test_a_broken_file_is_a_problem_not_a_crash_and_nothing_is_recorded(tmp_path
     assert "There is no results file yet" in output
 
 
+PAID = ("/cost cost.jsonl", "/price 2.10")
+
+
 def test_results_after_tuning_travel_in_the_bundle_and_are_recomputed(tmp_path: Path) -> None:
     better = {name: [min(16, c + 4) if c else 0 for c in counts] for name, counts in SHARP_ON_HARD.items()}
     counts = write_counts(tmp_path / "counts.jsonl", SHARP_ON_HARD)
     write_counts(tmp_path / "tuned.jsonl", better)
     *before, last = script(Path(counts.name), Path("bundle"))
     write_readings(tmp_path / "readings.json")
-    output = converse(tmp_path, [*before, "/tuned tuned.jsonl", "/battery readings.json", "/verdict", last])
+    write_costs(tmp_path / "cost.jsonl", SAMPLED, TRAINED)
+    output = converse(tmp_path, [*before, "/tuned tuned.jsonl", "/battery readings.json", *PAID, "/verdict", last])
     assert "not run, so this is commentary" in output.split("[TRIED]")[1]
     assert "Battery: alert." in output.split("[TRIED]")[2]
     report = (tmp_path / "bundle" / "REPORT.md").read_text()
@@ -181,8 +185,12 @@ def test_results_after_tuning_travel_in_the_bundle_and_are_recomputed(tmp_path: 
     assert "3.3 pp" in output.split("[TRIED]")[1]
     assert "3.3 pp" in report
     assert "Battery: alert." in report
+    assert "price.usd_per_gpu_hour: $2.10 per GPU-hour (declared)" in output
+    assert "| tuned | made: sampling and training | 30 h | 36.11 CPU-hours | 240 GPU-hours | $504 |" in report
+    assert "what the comparator cost (`/cost FILE comparator`)" in report
     assert bundle.verify(tmp_path / "bundle").ok
-    for name, old, new in (("counts/tuned.jsonl", '"c":12', '"c":11'), ("battery/readings.json", "0.4", "0.1")):
+    altered = [("counts/tuned.jsonl", '"c":12', '"c":11'), ("battery/readings.json", "0.4", "0.1")]
+    for name, old, new in [*altered, ("cost/tuned-1.jsonl", '"accelerators": 8', '"accelerators": 4')]:
         file = tmp_path / "bundle" / name
         whole = file.read_text()
         file.write_text(whole.replace(old, new, 1))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.driver import Command, Reading, grounded
 from agent.offline import requests
 
 
@@ -17,6 +18,8 @@ def asked(message: str) -> list[str]:
     [
         ("/attach a.jsonl", "attach"),
         ("/unknown thing", "help"),
+        ("/cost runs/a/cost.jsonl comparator", "cost"),
+        ("/price 2.10 USD per GPU-hour", "price"),
         ("give me the recipe", "plan"),
         ("what learning rate should we use", "plan"),
         ("ok start training", "plan"),
@@ -31,6 +34,12 @@ def asked(message: str) -> list[str]:
 )
 def test_what_people_say_is_read_as_a_request(message: str, request_: str) -> None:
     assert asked(message) == [request_]
+
+
+def test_a_price_is_never_read_into_words() -> None:
+    message = "the cloud lists it at 2.10 USD per GPU-hour"
+    read = Reading(commands=(Command(request="price", argument="2.10", words="2.10 USD per GPU-hour"),))
+    assert grounded(read, message, requests(message)).commands == ()
 
 
 @pytest.mark.parametrize("message", ["", "hello there", "the team has three people", "pass@1 is 43%"])

@@ -161,7 +161,7 @@ def test_the_cost_of_runs_is_added_up(tmp_path: Path) -> None:
     lay_out(tmp_path)
     strategist(*measured(Path("run")), cwd=tmp_path)
     found = json.loads(strategist("cost", "run", "run", "--json", cwd=tmp_path).stdout)
-    assert [total["stage"] for total in found] == ["sampling", "grading"]
+    assert [total["stage"] for total in found] == ["evaluation", "grading"]
     assert all(total["wall_hours"] > 0 for total in found)
 
 

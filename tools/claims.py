@@ -135,7 +135,7 @@ FORMATS: dict[str, Callable[[Evidence], str | None]] = {
 
 
 def amount(value: float, unit: Unit) -> str:
-    """A value as the field writes it: 61.2%, 8.9 pp, $1,200, 32,768 tokens."""
+    """A value as the field writes it: 61.2%, 8.9 pp, $1,200, 32,768 tokens, 0.012 pp per GPU-hour."""
     if unit == "fraction":
         return percent(value)
     if unit == "percent":
@@ -145,8 +145,30 @@ def amount(value: float, unit: Unit) -> str:
     if unit == "usd":
         cents = round(value, 2) + 0.0
         return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}".removesuffix(".00")
-    words = {"gpu_hours": " GPU-hours", "tokens": " tokens", "days": " days"}
-    return f"{value + 0.0:,.10g}{words.get(unit, '')}" if unit != "config" else plain(value)
+    if unit == "usd_per_gpu_hour":
+        # rates go below the cent
+        rate = f"{value:,.2f}" if round(value, 2) == value else plain(value)
+        return f"${rate} per GPU-hour"
+    if unit in ("pp_per_gpu_hour", "pp_per_cpu_hour"):
+        value = float(f"{value:.3g}")
+    if unit in ("hours", "cpu_hours", "gpu_hours"):
+        # to a few milliseconds, and never with an exponent
+        return f"{value:,.6f}".rstrip("0").rstrip(".") + WORDS[unit]
+    return f"{value + 0.0:,.10g}{WORDS.get(unit, '')}" if unit != "config" else plain(value)
+
+
+WORDS: dict[Unit, str] = {
+    "pp": " pp",
+    "percent": "%",
+    "fraction": "%",
+    "hours": " h",
+    "gpu_hours": " GPU-hours",
+    "cpu_hours": " CPU-hours",
+    "pp_per_gpu_hour": " pp per GPU-hour",
+    "pp_per_cpu_hour": " pp per CPU-hour",
+    "tokens": " tokens",
+    "days": " days",
+}
 
 
 def percent(fraction: float) -> str:
@@ -165,8 +187,9 @@ def plain(value: float) -> str:
 
 
 def _range(interval: Interval, unit: Unit) -> str:
+    """Both ends, the unit said once."""
     low, high = amount(interval.low, unit), amount(interval.high, unit)
-    return f"{low.removesuffix(' pp').removesuffix('%')} to {high}"
+    return f"{low.removesuffix(WORDS.get(unit, ''))} to {high}"
 
 
 def _zero(value: float) -> float:

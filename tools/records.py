@@ -21,7 +21,22 @@ MAX_PROBLEMS = 10**9
 OVERALL = "overall"
 KS = (4, 8, 16)
 
-Unit = Literal["fraction", "percent", "pp", "config", "gpu_hours", "usd", "tokens", "count", "days"]
+Unit = Literal[
+    "fraction",
+    "percent",
+    "pp",
+    "config",
+    "hours",
+    "gpu_hours",
+    "cpu_hours",
+    "usd",
+    "usd_per_gpu_hour",
+    "pp_per_gpu_hour",
+    "pp_per_cpu_hour",
+    "tokens",
+    "count",
+    "days",
+]
 EvidenceKind = Literal["measured", "derived", "stated", "declared", "paper"]
 Metric = Literal["pass_at_k", "gap_at_k", "delta_pass_at_k", "delta_gap_at_k", "value"]
 VerdictName = Literal["GO-SSD", "GO-VERIFIER-AWARE-SSD", "GO-OTHER", "REFUSE"]

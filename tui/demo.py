@@ -97,7 +97,8 @@ def _lay_out(folder: Path, size: Size) -> None:
     label = f", {LABEL}" if size == QUICK else ""
     measured = prompts.load("demo_measured", label=label, base=str(folder / "base" / "counts.jsonl"))
     tuned, readings = folder / "minimal" / "counts.jsonl", folder / "minimal" / "readings.json"
-    judged = prompts.load("demo_judged", tuned=str(tuned), readings=str(readings))
+    spent = {f"{run}_cost": str(folder / run / "cost.jsonl") for run in ("base", "samples", "minimal")}
+    judged = prompts.load("demo_judged", tuned=str(tuned), readings=str(readings), **spent)
     write_atomic(folder / "measured.txt", measured + "\n")
     write_atomic(folder / "judged.txt", f"{measured}\n{judged}\n")
 

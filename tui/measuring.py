@@ -33,10 +33,15 @@ SHOWN = 60
 
 def sample(arguments: Arguments) -> int:
     """Answers of a model into a run folder."""
+    return _draw(arguments, "sampling")
+
+
+def _draw(arguments: Arguments, serves: Stage) -> int:
+    """serves: what the answers are for, and so what their cost is of."""
     from tools.measure import sampling
 
     problems = given(arguments.run, arguments)
-    with engine(arguments) as model, meter("sampling", arguments.run, arguments.gpus) as count:
+    with engine(arguments) as model, meter(serves, arguments.run, arguments.gpus) as count:
         first = next(iter(sampling.render(problems, _template(arguments)).values()))
         print(f"the first prompt, as the model sees it:\n{model.rendered(first)}\n", file=sys.stderr)
         done = sampling.sample(
@@ -92,7 +97,7 @@ def measure(arguments: Arguments) -> int:
     """Sample, verify and the table, one after the other, each going on where it was killed."""
     from tui import commands
 
-    sample(arguments)
+    _draw(arguments, "evaluation")
     verify(arguments)
     arguments.file, arguments.k = arguments.run / "counts.jsonl", None
     return commands.passk(arguments)

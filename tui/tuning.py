@@ -182,8 +182,8 @@ def cost(arguments: Arguments) -> int:
     from tools.runs import Rows
     from tools.stats import cost as costs
 
-    rows = [costs.Cost.model_validate(row) for run in arguments.runs for row in Rows(run / "cost.jsonl")]
-    found = costs.totals(rows)
+    files = ([costs.Cost.model_validate(row) for row in Rows(run / "cost.jsonl")] for run in arguments.runs)
+    found = costs.totals(row for file in files for row in costs.as_served(file))
     lines = [f"{'stage':12} {'hours':>9} {'CPU-hours':>10} {'GPU-hours':>10} {'tokens':>12}"]
     lines += [
         f"{t.stage:12} {t.wall_hours:>9.3f} {t.cpu_hours:>10.3f} {t.gpu_hours:>10.3f} {t.tokens:>12,}" for t in found

@@ -1,8 +1,8 @@
 """The bundle: written from the ledger and the counts, and re-verified by writing it again.
 
-Everything in a bundle but four files follows from those four: the ledger, the counts, the transcript and this version
-of the product. `export` and `verify` share one function, `compose`, so a file is right when composing it again gives
-the same bytes. Holds no clock, no absolute path, no session id and no user name.
+Everything else in a bundle follows from four things: the ledger, what was measured (counts, readings, costs), the
+transcript and this version of the product. `export` and `verify` share one function, `compose`, so a file is right when
+composing it again gives the same bytes. Holds no clock, no absolute path, no session id and no user name.
 
 What `verify` proves: the ledger is one unbroken chain; the table follows from the counts; verdict and plan follow from
 the ledger under the policy it names; every other file, down to its line ends, follows from those; the transcript is
@@ -28,7 +28,7 @@ from markdown_it import MarkdownIt
 
 from tools import claims, guard
 from tools.claims import Claim
-from tools.deliver import deliverables, dossier, plots, promotion
+from tools.deliver import costs, deliverables, dossier, plots, promotion
 from tools.deliver.dossier import VERDICT, Dossier
 from tools.errors import InvalidInput, StoreCorrupt, StrategistError
 from tools.evidence import Ledger
@@ -41,11 +41,11 @@ CLOSING = "bundle"
 REPORT, PAGE, INDEX, CLAIMS, LEDGER = "REPORT.md", "report.html", "bundle.json", "claims.json", "ledger.jsonl"
 TRANSCRIPT, SEAL, SUMS = "transcript.md", "seals/seal.json", "SHA256SUMS"
 # files that were measured and not written here: what all else is recomputed from
-GIVEN = ("counts/", "battery/")
+GIVEN = ("counts/", "battery/", "cost/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
-# tools whose figures rest on the files of trials
-COMPUTED = ("compare.compare", "probes.read")
+# tools whose figures rest on the files of trials and of what they cost
+COMPUTED = ("compare.compare", "probes.read", *costs.TOOLS)
 # a bundle is read whole; these bounds keep a hostile folder from filling the memory
 LARGEST_FILE, MOST_FILES = 64 << 20, 1000
 
@@ -423,18 +423,28 @@ def _bound(ledger: Ledger, transcript: bytes) -> list[str]:
 
 def _refigure(case: Dossier) -> tuple[list[str], int]:
     """Compare the ledger with the table computed anew, with what the verdict and plan say, and with the counts."""
-    drafts = [*dossier.conclusion_drafts(case), *_table_drafts(case), *case.trials.drafts()]
+    drafts = [*dossier.conclusion_drafts(case), *_table_drafts(case), *case.outcomes]
     problems = [problem for draft in drafts if (problem := _differs(case.ledger.with_key(draft.key), draft))]
-    known = {draft.key for draft in (*drafts, *_bare(case))}
+    earlier = [*_bare(case), *_half_paid(case)]
+    known = {draft.key for draft in (*drafts, *earlier)}
     invented = [e for e in case.ledger.entries if _claims_table(e, case) and e.key not in known]
     problems += [f"{LEDGER}: {e.id} ({e.name}) is no figure of the bundle's counts" for e in invented]
-    problems += [problem for draft in _bare(case) if (problem := _differs(case.ledger.with_key(draft.key), draft))]
+    problems += [problem for draft in earlier if (problem := _differs(case.ledger.with_key(draft.key), draft))]
     return problems + _miscounted(case), len(drafts)
 
 
 def _bare(case: Dossier) -> list[Draft]:
     """Deltas that the ledger also holds as they were before a battery was read."""
     return [draft for draft in case.trials.before_the_battery() if case.ledger.with_key(draft.key) is not None]
+
+
+def _half_paid(case: Dossier) -> Iterator[Draft]:
+    """Figures of cost as they were before another file or another rate came, from what each of them names."""
+    current = {draft.key for draft in case.outcomes}
+    for entry in case.ledger.entries:
+        if entry.tool in costs.TOOLS and entry.key not in current:
+            named = [found for ref in entry.inputs if (found := case.ledger.get(ref)) is not None]
+            yield from (draft for draft in case.costs.among(named).drafts(case.trials) if draft.key == entry.key)
 
 
 def _table_drafts(case: Dossier) -> list[Draft]:
@@ -448,9 +458,14 @@ def _claims_table(entry: Evidence, case: Dossier) -> bool:
     """
     if entry.tool == "passk.table":
         return case.counts is not None and entry.source == case.counts.source
+    if entry.tool not in COMPUTED:
+        return False
     files = [file for ref in entry.inputs if (file := case.ledger.get(ref)) is not None]
     in_force = {file.name: file.source for file in case.trials.files.values()}
-    return entry.tool in COMPUTED and all(file.source == in_force.get(file.name, file.source) for file in files)
+    paid = [file for file in files if file.name.startswith(f"{costs.COST}.")]
+    return all(file.source == in_force.get(file.name, file.source) for file in files) and all(
+        file in case.costs.entries for file in paid
+    )
 
 
 def _differs(entry: Evidence | None, draft: Draft) -> str | None:

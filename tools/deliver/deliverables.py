@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tools.claims import AT_LEAST, figure, mark
-from tools.deliver import trials
+from tools.deliver import costs, trials
 from tools.deliver.dossier import PLAN, ROLLOUT, Dossier
 from tools.records import (
     OVERALL,
@@ -431,13 +431,14 @@ def _why_absent(dossier: Dossier, letter: str) -> str:
     return "it does not apply"
 
 
+SPENT, PARETO = "GPU-hours, cost and accuracy per GPU-hour", "Pareto position against the comparator"
 UNMEASURED = {
     "pass@1 delta": "no model has been tuned yet",
     "the same per difficulty": "no model has been tuned yet",
     "pass@k delta": "no model has been tuned yet",
     "battery deltas": "the battery reads a tuned model against its base",
-    "GPU-hours, cost and accuracy per GPU-hour": "what runs cost is in their folders and is not read into a case yet",
-    "Pareto position against the comparator": "it needs what both arms cost",
+    SPENT: "no run's cost was handed over (`/cost FILE`)",
+    PARETO: "what it needs is not there",
 }
 
 
@@ -462,15 +463,29 @@ def report(dossier: Dossier, letters: Iterable[str], plots: tuple[str, ...]) -> 
 
 def _tuned(dossier: Dossier) -> str:
     """What tuning did where something was measured, and what is not known of it yet."""
-    measured = trials.section(dossier.tuned)
-    absent = {name: why for name, why in UNMEASURED.items() if not _is_measured(name, dossier)}
+    measured = tuning(dossier)
+    absent = {name: why for name, why in _unmeasured(dossier).items() if not _is_measured(name, dossier)}
     unknown = _table_of(absent, "not measured", "why") if absent else ""
     head = "## What tuning did" if measured else "## What a tuned model would add"
     return "\n\n".join(part for part in (head, measured, unknown) if part)
 
 
+def tuning(dossier: Dossier) -> str:
+    """What tuning did and what it cost, in the order of SPEC 8, as far as it was measured."""
+    parts = (trials.section(dossier.tuned), costs.section(dossier.costs, dossier.tuned))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _unmeasured(dossier: Dossier) -> dict[str, str]:
+    return UNMEASURED | {PARETO: costs.missing(dossier.costs, dossier.trials)}
+
+
 def _is_measured(name: str, dossier: Dossier) -> bool:
     tried = dossier.trials
+    if name == SPENT:
+        return bool(dossier.costs.files)
+    if name == PARETO:
+        return not costs.missing(dossier.costs, tried)
     if name in ("pass@1 delta", "pass@k delta"):
         return tried.find("tuned") is not None
     if name == "the same per difficulty":

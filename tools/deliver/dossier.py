@@ -13,7 +13,8 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from tools.deliver import trials
+from tools.deliver import costs, trials
+from tools.deliver.costs import Costs
 from tools.deliver.trials import Cited, Trials
 from tools.errors import StoreCorrupt
 from tools.evidence import Ledger
@@ -83,7 +84,7 @@ class Rollout(Record):
 
 @dataclass(frozen=True)
 class Dossier:
-    """What is known (workload, counts), what was measured (table, trials), what follows (missing, verdict, plan).
+    """What is known (workload, counts), measured (table, trials, costs), and what follows (missing, verdict, plan).
 
     artifacts: the files that all this was read from, by their place in a bundle. plan is None unless the verdict is a
     GO: there is no recipe before that. Holds for the ledger as it stands; when it has grown, `rebuild` makes another.
@@ -98,12 +99,18 @@ class Dossier:
     verdict: Verdict
     plan: Plan | None
     trials: Trials
+    costs: Costs
     artifacts: Mapping[str, bytes]
 
     @cached_property
+    def outcomes(self) -> tuple[Draft, ...]:
+        """Every figure of what tuning did and what it cost, as it goes into the ledger."""
+        return (*self.trials.drafts(), *self.costs.drafts(self.trials))
+
+    @cached_property
     def tuned(self) -> Cited:
-        """What tuning did, with the entries that carry its figures."""
-        found = {draft.name: self.ledger.with_key(draft.key) for draft in self.trials.drafts()}
+        """What tuning did and what it cost, with the entries that carry the figures."""
+        found = {draft.name: self.ledger.with_key(draft.key) for draft in self.outcomes}
         return Cited(self.trials, {name: entry for name, entry in found.items() if entry is not None})
 
     @cached_property
@@ -162,24 +169,28 @@ def rebuild(ledger: Ledger, read: Callable[[Source], bytes], policy: Policy | No
     policy = policy or Policy()
     artifacts: dict[str, bytes] = {}
 
+    def placed(source: Source, place: str) -> bytes:
+        try:
+            artifacts[place] = read(source)
+        except StoreCorrupt as error:
+            raise StoreCorrupt(f"{place}: {error}") from error
+        return artifacts[place]
+
     def named(name: str) -> tuple[bytes, Evidence] | None:
         entry = ledger.get(name)
         if entry is None or entry.source is None:
             return None
-        try:
-            artifacts[place_of(name)] = read(entry.source)
-        except StoreCorrupt as error:
-            raise StoreCorrupt(f"{place_of(name)}: {error}") from error
-        return artifacts[place_of(name)], entry
+        return placed(entry.source, place_of(name)), entry
 
     workload = fold(ledger.entries)
     found = named(COUNTS)
     counts = counts_of(found[0], found[1].source.name) if found and found[1].source else None
     table = as_recorded(table_of(counts), ledger) if counts else None
     tried = trials.gather(counts, named, counts_of)
+    spent = costs.gather(ledger.entries, placed)
     verdict = judging.decide(workload, table, policy)
     plan = design(workload, verdict, policy) if verdict.verdict.startswith("GO-") and verdict.other is None else None
-    return Dossier(ledger, policy, workload, counts, table, verdict.missing, verdict, plan, tried, artifacts)
+    return Dossier(ledger, policy, workload, counts, table, verdict.missing, verdict, plan, tried, spent, artifacts)
 
 
 def place_of(name: str) -> str:

@@ -49,9 +49,11 @@ ARMS: tuple[Arm, ...] = tuple(dict.fromkeys(pairing.after for pairing in PAIRING
 
 @dataclass(frozen=True)
 class Trial:
-    """One pairing that could be made."""
+    """One pairing that could be made, with the counts of its two sides."""
 
     pairing: Pairing
+    before: Counts
+    after: Counts
     comparison: Comparison
 
 
@@ -70,7 +72,17 @@ class Trials:
 
     def find(self, name: str) -> Comparison | None:
         """The comparison of that name."""
-        return next((trial.comparison for trial in self.made if trial.pairing.name == name), None)
+        trial = self.trial(name)
+        return trial.comparison if trial is not None else None
+
+    def trial(self, name: str) -> Trial | None:
+        """The trial of that name."""
+        return next((trial for trial in self.made if trial.pairing.name == name), None)
+
+    @property
+    def answer(self) -> str:
+        """What the battery says of the tuned model, in every place where a delta of its stands."""
+        return self.battery.answer if self.battery else "not run, so this is commentary (BAT-9)"
 
     def drafts(self) -> Iterator[Draft]:
         """One measured entry per figure."""
@@ -78,7 +90,7 @@ class Trials:
             yield from self._compared(trial, trial.comparison.deltas)
         for name, why in self.unmade.items():
             pairing = next(pairing for pairing in PAIRINGS if pairing.name == name)
-            yield _draft(f"trial.{name}.unmade", why, "compare.compare", self._sides(pairing))
+            yield _draft(f"trial.{name}.unmade", why, "compare.compare", self.sides(pairing))
         yield from self._battery_drafts()
 
     def before_the_battery(self) -> Iterator[Draft]:
@@ -90,10 +102,11 @@ class Trials:
     def _compared(self, trial: Trial, deltas: tuple[Quantity, ...]) -> Iterator[Draft]:
         for path, leaf in _figures(trial.comparison, deltas):
             read = [self.files[BATTERY]] if isinstance(leaf, Quantity) and leaf.battery not in (None, NOT_RUN) else []
-            files = (*self._sides(trial.pairing), *read)
+            files = (*self.sides(trial.pairing), *read)
             yield _draft(f"trial.{trial.pairing.name}.{path}", leaf, "compare.compare", files)
 
-    def _sides(self, pairing: Pairing) -> tuple[Evidence, ...]:
+    def sides(self, pairing: Pairing) -> tuple[Evidence, ...]:
+        """The entries of the two files of a pairing."""
         before = f"{COUNTS}.{pairing.before}" if pairing.before else COUNTS
         return self.files[before], self.files[f"{COUNTS}.{pairing.after}"]
 
@@ -172,7 +185,7 @@ def _made(base: Counts, arms: Mapping[Arm, Counts], battery: str) -> tuple[tuple
         if before is not None and after is not None:
             try:
                 carried = battery if pairing.after == "tuned" else NOT_RUN
-                made.append(Trial(pairing, comparison_of(before, after, carried)))
+                made.append(Trial(pairing, before, after, comparison_of(before, after, carried)))
             except InvalidInput as error:
                 unmade[pairing.name] = str(error)
     return tuple(made), unmade
@@ -195,7 +208,7 @@ def _grid(most: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Cited:
-    """The trials with the ledger entries that carry their figures."""
+    """The trials with the ledger entries that carry their figures, and those of what they cost."""
 
     trials: Trials
     entries: Mapping[str, Evidence]
@@ -207,7 +220,7 @@ class Cited:
 
 
 def section(cited: Cited) -> str:
-    """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, the battery. Cost and Pareto have no tool yet."""
+    """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, the battery. `costs.section` goes on from there."""
     trials = (_trial(cited, trial) for trial in cited.trials.made)
     parts = [_headline(cited), *trials, _unmade(cited), _battery(cited)]
     return "\n\n".join(part for part in parts if part)
@@ -218,8 +231,7 @@ def _headline(cited: Cited) -> str:
         return ""
     name = f"trial.tuned.{OVERALL}.Δpass@1"
     said = f"Δpass@1 overall: {cited.ref(name)} {cited.ref(name, 'ci')}, n = {cited.ref(name, 'n')}."
-    battery = cited.trials.battery
-    return f"{said} Battery: {battery.answer if battery else 'not run, so this is commentary (BAT-9)'}."
+    return f"{said} Battery: {cited.trials.answer}."
 
 
 def _trial(cited: Cited, trial: Trial) -> str:

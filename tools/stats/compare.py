@@ -76,6 +76,19 @@ def compare(
     )
 
 
+def chance_no_worse(before: Counts, after: Counts, *, seed: int = 0, resamples: int = 10_000) -> float | None:
+    """How sure the problems make it that pass@1 is no lower afterwards, in [.001, .999], for draws say no more.
+
+    Of the same paired bootstrap as the intervals, see `intervals.chance`; both checkpoints are fixed. None where no
+    problem differs. Raises InvalidInput where the two cannot be paired.
+    """
+    left, right = _paired(before, after, allow_unmatched=False)
+    cell = _difference(passk.cut(left, (1,))[0], passk.cut(right, (1,))[0])
+    sample = intervals.units(cell.of("delta_pass_at_k"), cell.clusters)
+    found = intervals.chance(sample, -1.0, np.random.default_rng(seed), resamples)
+    return None if found is None else min(max(round(found, 3), 0.001), 0.999)
+
+
 def _paired(base: Counts, tuned: Counts, allow_unmatched: bool) -> tuple[Counts, Counts]:
     """Both sides on their shared problems, in the order of the base, with the labels of both."""
     place = {problem: row for row, problem in enumerate(tuned.ids)}

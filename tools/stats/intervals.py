@@ -163,16 +163,39 @@ def _students(tails: FloatArray, carriers: FloatArray) -> FloatArray:
     return np.asarray(stdtrit(freedom, tails[:, None]) / ndtri(tails)[:, None])
 
 
+def chance(sample: Units, low: float, rng: np.random.Generator, resamples: int) -> float | None:
+    """How sure the sample makes it that the mean of its one column is not below zero, in [0, 1].
+
+    It is one minus the tail at which the lower limit of `bounds` reaches zero, so that the two agree, and as cautious:
+    what was never seen is allowed for. low: the least value a problem can have. None where every problem is at zero;
+    such a sample holds nothing to be sure by.
+    """
+    mean, turned = float(sample.mean[0]), sample.mirrored
+    if sample.constant[0]:
+        # where every problem gained, the Clopper-Pearson limit reaches zero at this tail
+        return None if abs(mean) < 1e-12 else 1 - (1 - mean / (mean - low)) ** sample.count if mean > 0 else 0.0
+    means = np.sort(_means(turned, _resample(sample, rng, resamples).mirrored, np.array([-low])), axis=0)[::-1]
+    # no tail is one half, where neither law has a width
+    tails = (np.arange(resamples) + 0.25) / resamples
+    limits = turned.mean + _students(tails, sample.carriers) * (means - turned.mean)
+    return float((limits <= 0).mean())
+
+
 def _upper(sample: Units, draws: Draws, high: FloatArray, tails: FloatArray, stretch: FloatArray) -> FloatArray:
     """Upper limits, shape (tails, columns), each `stretch` times as far from the mean as its quantile."""
+    mean, reach = sample.mean, high - sample.mean
+    limits = mean + stretch * (np.quantile(_means(sample, draws, high), 1 - tails, axis=0) - mean)
+    alike = mean + np.outer(unseen(tails, sample.count), reach)
+    return np.clip(np.where(sample.constant, alike, limits), mean, np.maximum(high, mean))
+
+
+def _means(sample: Units, draws: Draws, high: FloatArray) -> FloatArray:
+    """Resampled means with the pseudo-problem of an upper limit among them, shape (resamples, columns)."""
     mean, reach, typical = sample.mean, high - sample.mean, sample.typical
     shift = _skew_distance(sample, reach)
     outwards = np.minimum(np.abs(shift), reach)
     pseudo = draws.correction * (mean + shift) + draws.caution * (mean + outwards)
-    means = (draws.sums + typical * pseudo) / (draws.sizes + typical * (draws.correction + draws.caution))
-    limits = mean + stretch * (np.quantile(means, 1 - tails, axis=0) - mean)
-    alike = mean + np.outer(unseen(tails, sample.count), reach)
-    return np.clip(np.where(sample.constant, alike, limits), mean, np.maximum(high, mean))
+    return np.asarray((draws.sums + typical * pseudo) / (draws.sizes + typical * (draws.correction + draws.caution)))
 
 
 def _skew_distance(sample: Units, reach: FloatArray) -> FloatArray:
