@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from tools.errors import InvalidInput
-from tools.records import Count, Interval, Quantity, Record, Unit
+from tools.records import Count, Quantity, Record, Unit
 
 Stage = Literal["sampling", "grading", "training", "evaluation", "probing"]
 Standing = Literal["dominates", "is dominated", "trades", "equals"]
@@ -202,7 +202,7 @@ def per_hour(delta: Quantity, made: Hours) -> Quantity | None:
         value=delta.value / made.counted,
         unit="pp_per_gpu_hour" if made.unit == "gpu_hours" else "pp_per_cpu_hour",
         n=delta.n,
-        ci=Interval(low=ends[0], high=ends[1], level=delta.ci.level, method=method),
+        ci=delta.ci.model_copy(update={"low": ends[0], "high": ends[1], "method": method}),
         degenerate=delta.degenerate,
     )
 
