@@ -25,6 +25,7 @@ Request = Literal[
     "jobs",
     "stop",
     "resume",
+    "gate",
     "verdict",
     "plan",
     "deliver",

@@ -401,6 +401,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "seal": tuning.seal,
     "train": tuning.train,
     "probe": tuning.probe,
+    "evaluate": tuning.evaluate,
     "gate": tuning.gate,
     "cost": tuning.cost,
     "demo": demo.demo,

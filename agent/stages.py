@@ -1,0 +1,474 @@
+"""The stages that a conversation runs as jobs: measure, sample, train, evaluate; and the gate that stands after them.
+
+A stage says what it needs, what it would take and which command carries it out, and afterwards which of its results
+are taken in. What one stage rests on is the newest run of the session that ended well, as the ledger has it. Refused:
+training without a plan of the current verdict or a base measured here, and a pool that meets the evaluation set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import prompts
+from agent import toolbox
+from agent.acts import Act, Gated, Noted, Problem, StageName
+from agent.toolbox import Casefile
+from tools.deliver.dossier import COUNTS, RESULTS
+from tools.deliver.trials import BATTERY
+from tools.errors import InvalidInput
+from tools.judge import battery, gates
+from tools.measure import contamination, defaults, pools, problems, verify
+from tools.records import Draft, Evidence, Grading, Quantity, Record, Source, Unit
+from tools.records import Problem as Task
+from tools.runs import PROBLEMS, TRAINED, TRAINING, Rows, Run
+from tools.stats import cost
+from tools.stats.cost import Cost, Stage, Total
+from tools.store import key_of, read_source
+from tools.tune import plan as planning
+from tools.tune.plan import Plan
+
+VERSION = "1"
+ENDED_WELL, SEALED = "run.done", "seal"
+ENGINE = ("engine", "model", "base-url", "set", "gpus")
+DECODING = ("n", "temperature", "top-p", "top-k", "max-tokens", "seed")
+WHOLE = ("n", "max-tokens", "gpus", "limit")
+# what a training says of itself, and in which unit; its hashes are in the file
+TRAINING_FIGURES: dict[str, Unit] = {
+    "steps": "count",
+    "rows": "count",
+    "rows_cut": "count",
+    "tokens": "tokens",
+    "first_loss": "config",
+    "last_loss": "config",
+    "deviations": "count",
+}
+
+
+class Order(Record):
+    """A run as it was planned. asked: the user's words. folder: the run it goes on in, "" for one of its own."""
+
+    stage: StageName
+    asked: str
+    settings: dict[str, str]
+    argv: tuple[str, ...]
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An order with what it would take, by name, and the evidence that was taken on the way."""
+
+    order: Order
+    takes: dict[str, tuple[float, Unit]]
+    noted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended well."""
+
+    folder: Path
+    order: Order
+
+    @property
+    def weights(self) -> str | None:
+        """The hash of the weights that answered; None where the engine could not tell."""
+        found = self.engine.get("weights_sha256")
+        return None if found is None else str(found)
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """What answered, as the run is bound to it."""
+        return dict(Run(self.folder).plan["engine"])
+
+    @property
+    def problems(self) -> tuple[Task, ...]:
+        """The problems it began with."""
+        return tuple(map(Task.model_validate, Rows(self.folder / PROBLEMS)))
+
+
+# what is asked for
+
+
+def prepared(case: Casefile, argument: str) -> Prepared:
+    """What `/run ARGUMENT` would do. Raises InvalidInput, or AntiPattern, for what may not be run."""
+    try:
+        word, *given = shlex.split(argument)
+        name = next(name for name in KINDS if name == word)
+    except (ValueError, StopIteration) as error:
+        wanted = "/run measure FILE NAME=VALUE ..., /run sample POOL, /run train or /run evaluate"
+        raise InvalidInput(f"/run {argument}", wanted, "or /run measure embedded") from error
+    kind = KINDS[name]
+    file = given.pop(0) if kind.takes_file and given else ""
+    if kind.takes_file and not file:
+        raise InvalidInput("no file is named", f"/run {name} FILE", where=f"/run {name}")
+    return kind.prepare(case, argument, file, _settings(given, kind.settings, f"/run {name}"))
+
+
+def _settings(given: list[str], known: dict[str, str], where: str) -> dict[str, str]:
+    settings = dict(known)
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in known:
+            wanted = f"NAME=VALUE with one of {', '.join(known)}" if known else "nothing behind it"
+            raise InvalidInput(f"{pair!r}", wanted, where=where)
+        settings[name] = value
+    for name in WHOLE:
+        if settings.get(name, "") and not settings[name].isdigit():
+            raise InvalidInput(f"{name}={settings[name]}", "a whole number", where=where)
+    return settings
+
+
+def _flags(settings: dict[str, str], names: tuple[str, ...] | None = None) -> Iterator[str]:
+    """Words of a command; an empty setting is left to it."""
+    for name, value in settings.items():
+        if value and (names is None or name in names):
+            yield from ("-n" if name == "n" else f"--{name}", value)
+
+
+# the stages, before they run
+
+
+def _measure(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+    data, source = read_source(pools.located(file))
+    answers = len(problems.read(data, source.name)) * int(settings["n"])
+    argv = ("--problems", file, *_flags(settings))
+    order = Order(stage="measure", asked=asked, settings=settings, argv=argv)
+    return Prepared(order, _sampling_takes(case, answers, settings))
+
+
+def _sample(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+    plan, base = _plan(case), _base(case)
+    data, source = read_source(pools.located(file))
+    pool = problems.read(data, source.name)
+    noted = _apart(case, base, pool, source)
+    engine = {name: value for name, value in base.order.settings.items() if name in ENGINE}
+    planned = {name: getattr(plan.sampling, name.replace("-", "_")) for name in DECODING}
+    declared = {name: str(value) for name, value in planned.items() if value is not None}
+    settings = engine | declared | {name: value for name, value in settings.items() if value}
+    order = Order(stage="sample", asked=asked, settings=settings, argv=("--problems", file, *_flags(settings)))
+    return Prepared(order, _sampling_takes(case, len(pool) * int(settings["n"]), settings), noted)
+
+
+def _train(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+    plan, base, samples = _plan(case), _base(case), finished(case, "sample")
+    if base.weights is None:
+        seen = f"the base answered through {base.engine.get('engine', 'an engine')}, which names no weights"
+        raise InvalidInput(
+            seen, "weights to train", "measure it from its folder: engine=transformers_local model=FOLDER"
+        )
+    if samples.engine != base.engine:
+        raise InvalidInput("the samples are of another model than was measured", "the same", "/run sample POOL again")
+    held, kept = base.folder / PROBLEMS, case.keep(_written(plan), "pipeline.json")
+    noted = _apart(case, base, samples.problems, _hashed(samples.folder / PROBLEMS))
+    model = base.order.settings.get("model", "")
+    argv = ["--samples", str(samples.folder), "--plan", str(case.place(kept)), "--eval", str(held)]
+    order = Order(stage="train", asked=asked, settings=settings, argv=(*argv, *(("--base", model) if model else ())))
+    return Prepared(order, _training_takes(case, samples, plan), noted)
+
+
+def _evaluate(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+    base, trained = _base(case), finished(case, "train")
+    if _trained(trained)["base_sha256"] != base.weights:
+        raise InvalidInput("the base that was trained is not the one measured last", "the same", "/run train again")
+    settings = {name: value for name, value in base.order.settings.items() if value} | settings
+    limit = int(settings["limit"]) if settings["limit"] else None
+    asks = 2 * sum(len(prompts.probe_set(name)[:limit]) for name in battery.PROBE_SETS)
+    takes = _sampling_takes(case, len(base.problems) * int(settings["n"]) + asks, settings)
+    argv = ("--against", str(base.folder), *_flags(settings))
+    order = Order(stage="evaluate", asked=asked, settings=settings, argv=argv, folder=trained.folder.name)
+    return Prepared(order, takes)
+
+
+def _plan(case: Casefile) -> Plan:
+    """The plan of the verdict as it stands. Raises InvalidInput where it is no GO."""
+    return planning.design(case.dossier.workload, case.dossier.verdict, case.policy)
+
+
+def _written(plan: Plan) -> bytes:
+    return plan.model_dump_json(indent=2).encode()
+
+
+def finished(case: Casefile, stage: StageName) -> Finished:
+    """The newest run of a stage that ended well. Raises InvalidInput where this session has none."""
+    done = case.ledger.get(f"{ENDED_WELL}.{stage}")
+    if done is None:
+        usage = f"/run {stage} FILE" if KINDS[stage].takes_file else f"/run {stage}"
+        raise InvalidInput(KINDS[stage].missing, "a run that ended well", usage)
+    return Finished(folders(case) / str(done.value), order_of(case, done))
+
+
+def order_of(case: Casefile, entry: Evidence) -> Order:
+    """What was planned, from any entry that was made of it."""
+    made_of = None if isinstance(entry.value, dict) else case.ledger.get(entry.inputs[0])
+    return order_of(case, made_of) if made_of else Order.model_validate(entry.value)
+
+
+def _base(case: Casefile) -> Finished:
+    """The run that measured the base; the verdict has to rest on it."""
+    base, results = finished(case, "measure"), case.ledger.get(RESULTS)
+    counted = base.folder / verify.COUNTS
+    if results is None or results.source is None or results.source.sha256 != read_source(counted)[1].sha256:
+        seen = "the verdict rests on other results than the newest run measured"
+        raise InvalidInput(seen, "those of the run", f"/attach {counted}, or /run measure FILE again")
+    return base
+
+
+def _apart(case: Casefile, base: Finished, pool: tuple[Task, ...], source: Source) -> tuple[str, ...]:
+    """Ids of what the contamination check counted. Raises AntiPattern where the pool meets the evaluation problems."""
+    found = contamination.check(base.problems, pool)
+    held = _hashed(base.folder / PROBLEMS)
+    noted = tuple(
+        case.ledger.append(measured(f"pool.overlap.{kind}", _count(getattr(found, kind)), source, held)).id
+        for kind in ("exact", "near", "contained", "flagged")
+    )
+    contamination.require_apart(found)
+    return noted
+
+
+# what it would take
+
+
+def _sampling_takes(case: Casefile, answers: int, settings: dict[str, str]) -> dict[str, tuple[float, Unit]]:
+    known = _spent(case, "sampling")
+    most = int(settings.get("max-tokens") or defaults.MAX_TOKENS)
+    rate = known.tokens_per_second if known else None
+    gpus = int(settings.get("gpus") or 0)
+    found = cost.estimate(answers, 1, most, tokens_per_second=rate, accelerators=gpus)
+    return _takes(found.answers, found.tokens, found.wall_hours, found.gpu_hours)
+
+
+def _training_takes(case: Casefile, samples: Finished, plan: Plan) -> dict[str, tuple[float, Unit]]:
+    """Rows and their tokens as they were drawn; hours at the pace of a training of this session."""
+    known, rows, tokens = _spent(case, "training"), 0, 0
+    for row in Run(samples.folder).rows(verify.SAMPLES):
+        rows, tokens = rows + 1, tokens + (row.get("tokens") or 0) + (row.get("prompt_tokens") or 0)
+    tokens = round(tokens * plan.training.num_train_epochs)
+    if known is None or known.tokens_per_second is None:
+        return _takes(rows, tokens)
+    hours = tokens / known.tokens_per_second / cost.HOUR
+    return _takes(rows, tokens, hours, hours * known.gpu_hours / known.wall_hours)
+
+
+def _takes(
+    answers: int, tokens: int, wall_hours: float | None = None, gpu_hours: float | None = None
+) -> dict[str, tuple[float, Unit]]:
+    taken: dict[str, tuple[float | None, Unit]] = {
+        "answers": (answers, "count"),
+        "tokens": (tokens, "tokens"),
+        "wall_hours": (_rough(wall_hours), "config"),
+        "gpu_hours": (_rough(gpu_hours), "gpu_hours"),
+    }
+    return {name: (value, unit) for name, (value, unit) in taken.items() if value is not None}
+
+
+def _rough(hours: float | None) -> float | None:
+    """To two significant digits: an estimate knows no more."""
+    return None if hours is None else float(f"{hours:.2g}")
+
+
+def _spent(case: Casefile, stage: Stage) -> Total | None:
+    """What this session measured of a stage; without it no hours are named."""
+    rows = [Cost.model_validate(row) for path in folders(case).glob("*/cost.jsonl") for row in Rows(path)]
+    return next((total for total in cost.totals(rows) if total.stage == stage), None)
+
+
+# at the start of one
+
+
+def _nothing(case: Casefile, run: Path, planned: Evidence) -> list[Act]:
+    return []
+
+
+def _seal(case: Casefile, run: Path, planned: Evidence) -> list[Act]:
+    """Seal what the result is judged by; the training starts after this is in the ledger (BAT-8)."""
+    counts = case.dossier.counts
+    slices = dict.fromkeys(counts.slices) if counts else ()
+    sealed = battery.seal_run(run, planning.terms(_plan(case), (name for name in slices if name)))
+    kept = case.keep((run / battery.SEAL).read_bytes(), battery.SEAL)
+    entry = case.ledger.append(measured(SEALED, sealed.sha256, kept, inputs=(planned.id,)))
+    return [Noted(evidence=(entry.id,))]
+
+
+# what came of one
+
+
+def _measured(case: Casefile, run: Path, turn: int) -> list[Act]:
+    return [
+        Noted(evidence=tuple(_graded(case, run))),
+        *toolbox.attach(case, str(run / verify.COUNTS), "results", turn),
+    ]
+
+
+def _graded(case: Casefile, run: Path) -> Iterator[str]:
+    """Ids of what the grader and the run's plan say: isolation, noise, reasons, extraction, decoding (GRD-1)."""
+    report, source = read_source(run / verify.GRADING)
+    found = Grading.model_validate_json(report)
+    case.keep(report, source.name)
+    if found.noise is not None:
+        noise = Quantity(metric="value", value=found.noise, unit="fraction")
+        yield case.ledger.append(measured("intake.grader_noise", noise, source)).id
+    for name, count in _grading_counts(found).items():
+        yield case.ledger.append(measured(f"grading.{name}", _count(count), source)).id
+    told = {"grading.isolation": found.tier, "grading.extraction": found.extraction, "intake.decoding": _decoding(run)}
+    for name, words in told.items():
+        yield case.ledger.append(measured(name, words, source)).id
+
+
+def _grading_counts(found: Grading) -> dict[str, int]:
+    right = {f"right_by_{way}": count for way, count in found.sensitivity.items()}
+    return {**dict(sorted(found.reasons.items())), **right, "ungradable_problems": len(found.ungradable)}
+
+
+def _decoding(run: Path) -> str:
+    told = Run(run).plan["decoding"]
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value not in (None, [], ""))
+
+
+def _sampled(case: Casefile, run: Path, turn: int) -> list[Act]:
+    rows, source = Run(run).rows(verify.SAMPLES), _hashed(run / f"{verify.SAMPLES}.jsonl")
+    ends = [row["finish_reason"] for row in rows]
+    counted = {"answers": len(ends), "cut_off": ends.count("length")}
+    drafts = [measured(f"samples.{name}", _count(count), source) for name, count in counted.items()]
+    drafts.append(measured("samples.decoding", _decoding(run), source))
+    return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
+
+
+def _fitted(case: Casefile, run: Path, turn: int) -> list[Act]:
+    """What the training says of itself, and every departure from the preset (DEV-1)."""
+    data, _ = read_source(run / TRAINING / TRAINED)
+    told, kept = json.loads(data), case.keep(data, TRAINED)
+    figures = {name: Quantity(metric="value", value=told[name], unit=unit) for name, unit in TRAINING_FIGURES.items()}
+    drafts = [measured("training.arm", told["arm"], kept), measured("training.seal", told["seal_sha256"], kept)]
+    drafts += [measured(f"training.{name}", figure, kept) for name, figure in figures.items()]
+    for row in Run(run).rows("deviations"):
+        said = f"{row['preset']} in the preset, {row['run']} in this run"
+        drafts.append(measured(f"training.deviation.{row['field']}", said, kept))
+    return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
+
+
+def _trained(run: Finished) -> dict[str, Any]:
+    return dict(json.loads(read_source(run.folder / TRAINING / TRAINED)[0]))
+
+
+def _evaluated(case: Casefile, run: Path, turn: int) -> list[Act]:
+    """The counts and the readings, told once: a delta without its battery is not shown (BAT-9)."""
+    acts = [
+        *toolbox.attach(case, str(run / verify.COUNTS), "tuned", turn),
+        *toolbox.attach(case, str(run / battery.READINGS), BATTERY, turn),
+    ]
+    return list(dict.fromkeys(acts))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A stage. begin: what is done in the conversation before the job starts; take_in: what is once it has ended.
+
+    missing: what is said where another stage rests on it and it was never run.
+    """
+
+    missing: str
+    prepare: Callable[[Casefile, str, str, dict[str, str]], Prepared]
+    take_in: Callable[[Casefile, Path, int], list[Act]]
+    settings: dict[str, str]
+    takes_file: bool = False
+    begin: Callable[[Casefile, Path, Evidence], list[Act]] = _nothing
+
+
+# a setting that is empty is left to the command, or to the plan
+KINDS: dict[StageName, Kind] = {
+    "measure": Kind(
+        "no run of this session measured the base",
+        _measure,
+        _measured,
+        {"n": str(defaults.SAMPLES), "max-tokens": str(defaults.MAX_TOKENS), "gpus": "0"}
+        | dict.fromkeys(
+            ("engine", "model", "base-url", "temperature", "top-p", "top-k", "seed", "extraction", "set"), ""
+        ),
+        takes_file=True,
+    ),
+    "sample": Kind(
+        "no answers of the base were drawn in this session",
+        _sample,
+        _sampled,
+        dict.fromkeys((*DECODING, "gpus"), ""),
+        takes_file=True,
+    ),
+    "train": Kind("nothing was trained in this session", _train, _fitted, {}, begin=_seal),
+    "evaluate": Kind("no tuned model was evaluated in this session", _evaluate, _evaluated, {"limit": ""}),
+}
+
+
+# the gate
+
+
+def gate(case: Casefile, file: str) -> list[Act]:
+    """Whether a second round may start, of the session's two runs. file: what is planned for it, "" for nothing."""
+    try:
+        tuned = finished(case, "evaluate")
+        facts = battery.round_one(_against(tuned), tuned.folder)
+        if file:
+            data, source = read_source(file)
+            facts = gates.planned(facts, data, source.name)
+        found = gates.round_two(facts, case.policy)
+    except InvalidInput as error:
+        return [Problem(message=str(error))]
+    rests = (COUNTS, f"{COUNTS}.tuned", BATTERY, SEALED)
+    inputs = tuple(entry.id for name in rests if (entry := case.ledger.get(name)) is not None)
+    held = {
+        condition.name: f"{'held' if condition.met else 'not held'}; {condition.seen}" for condition in found.conditions
+    }
+    told = {"answer": "open" if found.open else "closed"} | held
+    return [
+        Gated(evidence=tuple(case.ledger.append(_judged(f"gate.{n}", said, inputs)).id for n, said in told.items()))
+    ]
+
+
+def _against(tuned: Finished) -> Path:
+    argv = tuned.order.argv
+    return Path(argv[argv.index("--against") + 1])
+
+
+def _judged(name: str, said: str, inputs: tuple[str, ...]) -> Draft:
+    key = key_of(name, VERSION, [said, list(inputs)])
+    return Draft(kind="derived", name=name, value=said, inputs=inputs, tool="gates.round_two", version=VERSION, key=key)
+
+
+# evidence
+
+
+def folders(case: Casefile) -> Path:
+    """Where the runs of a session lie."""
+    return case.folder / "runs"
+
+
+def measured(name: str, found: Quantity | str, source: Source, *more: Source, inputs: tuple[str, ...] = ()) -> Draft:
+    """Something read off the bytes of a source; the same of the same bytes is one entry."""
+    quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
+    return Draft(
+        kind="measured",
+        name=name,
+        quantity=quantity,
+        value=value,
+        inputs=inputs,
+        tool="stages.take_in",
+        version=VERSION,
+        key=key_of(name, VERSION, [value, list(inputs)], source, *more),
+        source=source,
+    )
+
+
+def _count(value: int) -> Quantity:
+    return Quantity(metric="value", value=value, unit="count")
+
+
+def _hashed(path: Path) -> Source:
+    """A file that may be too large to be held."""
+    with path.open("rb") as file:
+        return Source(name=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
