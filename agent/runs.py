@@ -66,7 +66,7 @@ def approve(case: Casefile, turn: int) -> list[Act]:
         begun = KINDS[order.stage].begin(case, run, planned)
     except InvalidInput as error:
         return _refused(error)
-    start(case.folder, name, [order.stage, str(run), *order.argv])
+    start(case.folder, name, stages.command(case, order, run))
     case.ledger.append(_draft(STARTED, turn, value=name, inputs=(planned.id,)))
     return [*begun, Ran(job=name, state="running")]
 

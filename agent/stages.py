@@ -24,6 +24,7 @@ from tools.deliver.trials import BATTERY
 from tools.errors import InvalidInput
 from tools.judge import battery, gates
 from tools.measure import contamination, defaults, pools, problems, verify
+from tools.measure.engines.transformers_local import EMBEDDED
 from tools.records import Draft, Evidence, Grading, Quantity, Record, Source, Unit
 from tools.records import Problem as Task
 from tools.runs import PROBLEMS, TRAINED, TRAINING, Rows, Run
@@ -35,6 +36,7 @@ from tools.tune.plan import Plan
 
 VERSION = "1"
 ENDED_WELL, SEALED = "run.done", "seal"
+GRADER, TRAINER = "verify.verify", "training.train"
 ENGINE = ("engine", "model", "base-url", "set", "gpus")
 DECODING = ("n", "temperature", "top-p", "top-k", "max-tokens", "seed")
 WHOLE = ("n", "max-tokens", "gpus", "limit")
@@ -51,13 +53,20 @@ TRAINING_FIGURES: dict[str, Unit] = {
 
 
 class Order(Record):
-    """A run as it was planned. asked: the user's words. folder: the run it goes on in, "" for one of its own."""
+    """A run as it was planned. The ledger keeps it and bundles carry that, so runs are named without their place.
+
+    asked: the user's words. folder: the run it goes on in, "" for one of its own. base, samples: runs it rests on.
+    plan: sha256 of the plan it follows.
+    """
 
     stage: StageName
     asked: str
+    file: str = ""
     settings: dict[str, str]
-    argv: tuple[str, ...]
     folder: str = ""
+    base: str = ""
+    samples: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,8 @@ def prepared(case: Casefile, argument: str) -> Prepared:
     file = given.pop(0) if kind.takes_file and given else ""
     if kind.takes_file and not file:
         raise InvalidInput("no file is named", f"/run {name} FILE", where=f"/run {name}")
-    return kind.prepare(case, argument, file, _settings(given, kind.settings, f"/run {name}"))
+    settings = _settings(given, kind.settings, f"/run {name}")
+    return kind.prepare(case, Order(stage=name, asked=argument, file=file, settings=settings))
 
 
 def _settings(given: list[str], known: dict[str, str], where: str) -> dict[str, str]:
@@ -125,74 +135,84 @@ def _settings(given: list[str], known: dict[str, str], where: str) -> dict[str, 
     return settings
 
 
-def _flags(settings: dict[str, str], names: tuple[str, ...] | None = None) -> Iterator[str]:
-    """Words of a command; an empty setting is left to it."""
-    for name, value in settings.items():
-        if value and (names is None or name in names):
-            yield from ("-n" if name == "n" else f"--{name}", value)
-
-
 # the stages, before they run
 
 
-def _measure(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
-    data, source = read_source(pools.located(file))
-    answers = len(problems.read(data, source.name)) * int(settings["n"])
-    argv = ("--problems", file, *_flags(settings))
-    order = Order(stage="measure", asked=asked, settings=settings, argv=argv)
-    return Prepared(order, _sampling_takes(case, answers, settings))
+def _measure(case: Casefile, order: Order) -> Prepared:
+    tasks, _ = _tasks(order.file)
+    return Prepared(order, _sampling_takes(case, len(tasks) * int(order.settings["n"]), order.settings))
 
 
-def _sample(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+def _sample(case: Casefile, order: Order) -> Prepared:
     plan, base = _plan(case), _base(case)
-    data, source = read_source(pools.located(file))
-    pool = problems.read(data, source.name)
+    pool, source = _tasks(order.file)
     noted = _apart(case, base, pool, source)
     engine = {name: value for name, value in base.order.settings.items() if name in ENGINE}
     planned = {name: getattr(plan.sampling, name.replace("-", "_")) for name in DECODING}
     declared = {name: str(value) for name, value in planned.items() if value is not None}
-    settings = engine | declared | {name: value for name, value in settings.items() if value}
-    order = Order(stage="sample", asked=asked, settings=settings, argv=("--problems", file, *_flags(settings)))
+    settings = engine | declared | _given(order.settings)
+    order = order.model_copy(update={"settings": settings})
     return Prepared(order, _sampling_takes(case, len(pool) * int(settings["n"]), settings), noted)
 
 
-def _train(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+def _train(case: Casefile, order: Order) -> Prepared:
     plan, base, samples = _plan(case), _base(case), finished(case, "sample")
     if base.weights is None:
         seen = f"the base answered through {base.engine.get('engine', 'an engine')}, which names no weights"
-        raise InvalidInput(
-            seen, "weights to train", "measure it from its folder: engine=transformers_local model=FOLDER"
-        )
+        do = "measure it from its folder: engine=transformers_local model=FOLDER"
+        raise InvalidInput(seen, "weights to train", do)
     if samples.engine != base.engine:
         raise InvalidInput("the samples are of another model than was measured", "the same", "/run sample POOL again")
-    held, kept = base.folder / PROBLEMS, case.keep(_written(plan), "pipeline.json")
     noted = _apart(case, base, samples.problems, _hashed(samples.folder / PROBLEMS))
-    model = base.order.settings.get("model", "")
-    argv = ["--samples", str(samples.folder), "--plan", str(case.place(kept)), "--eval", str(held)]
-    order = Order(stage="train", asked=asked, settings=settings, argv=(*argv, *(("--base", model) if model else ())))
+    kept, model = case.keep(plan.model_dump_json(indent=2).encode(), "pipeline.json"), base.order.settings["model"]
+    rests = {"base": base.folder.name, "samples": samples.folder.name, "plan": kept.sha256}
+    settings = {} if model in ("", EMBEDDED) else {"base": model}
+    order = order.model_copy(update={"settings": settings, **rests})
     return Prepared(order, _training_takes(case, samples, plan), noted)
 
 
-def _evaluate(case: Casefile, asked: str, file: str, settings: dict[str, str]) -> Prepared:
+def _evaluate(case: Casefile, order: Order) -> Prepared:
     base, trained = _base(case), finished(case, "train")
     if _trained(trained)["base_sha256"] != base.weights:
         raise InvalidInput("the base that was trained is not the one measured last", "the same", "/run train again")
-    settings = {name: value for name, value in base.order.settings.items() if value} | settings
+    settings = base.order.settings | order.settings
     limit = int(settings["limit"]) if settings["limit"] else None
     asks = 2 * sum(len(prompts.probe_set(name)[:limit]) for name in battery.PROBE_SETS)
-    takes = _sampling_takes(case, len(base.problems) * int(settings["n"]) + asks, settings)
-    argv = ("--against", str(base.folder), *_flags(settings))
-    order = Order(stage="evaluate", asked=asked, settings=settings, argv=argv, folder=trained.folder.name)
-    return Prepared(order, takes)
+    rests = {"settings": settings, "folder": trained.folder.name, "base": base.folder.name}
+    answers = len(base.problems) * int(settings["n"]) + asks
+    return Prepared(order.model_copy(update=rests), _sampling_takes(case, answers, settings))
+
+
+def command(case: Casefile, order: Order, run: Path) -> list[str]:
+    """The command that carries an order out in a run folder."""
+    base = folders(case) / order.base
+    if order.stage == "train":
+        samples, plan = folders(case) / order.samples, case.place(Source(name="pipeline.json", sha256=order.plan))
+        rests = ["--samples", str(samples), "--plan", str(plan), "--eval", str(base / PROBLEMS)]
+    elif order.stage == "evaluate":
+        rests = ["--against", str(base)]
+    else:
+        rests = ["--problems", order.file]
+    return [order.stage, str(run), *rests, *_flags(order.settings)]
+
+
+def _flags(settings: dict[str, str]) -> Iterator[str]:
+    for name, value in _given(settings).items():
+        yield from ("-n" if name == "n" else f"--{name}", value)
+
+
+def _given(settings: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if value}
+
+
+def _tasks(file: str) -> tuple[tuple[Task, ...], Source]:
+    data, source = read_source(pools.located(file))
+    return problems.read(data, source.name), source
 
 
 def _plan(case: Casefile) -> Plan:
     """The plan of the verdict as it stands. Raises InvalidInput where it is no GO."""
     return planning.design(case.dossier.workload, case.dossier.verdict, case.policy)
-
-
-def _written(plan: Plan) -> bytes:
-    return plan.model_dump_json(indent=2).encode()
 
 
 def finished(case: Casefile, stage: StageName) -> Finished:
@@ -225,7 +245,9 @@ def _apart(case: Casefile, base: Finished, pool: tuple[Task, ...], source: Sourc
     found = contamination.check(base.problems, pool)
     held = _hashed(base.folder / PROBLEMS)
     noted = tuple(
-        case.ledger.append(measured(f"pool.overlap.{kind}", _count(getattr(found, kind)), source, held)).id
+        case.ledger.append(
+            measured("contamination.check", f"pool.overlap.{kind}", _count(getattr(found, kind)), source, held)
+        ).id
         for kind in ("exact", "near", "contained", "flagged")
     )
     contamination.require_apart(found)
@@ -246,18 +268,25 @@ def _sampling_takes(case: Casefile, answers: int, settings: dict[str, str]) -> d
 
 def _training_takes(case: Casefile, samples: Finished, plan: Plan) -> dict[str, tuple[float, Unit]]:
     """Rows and their tokens as they were drawn; hours at the pace of a training of this session."""
-    known, rows, tokens = _spent(case, "training"), 0, 0
-    for row in Run(samples.folder).rows(verify.SAMPLES):
-        rows, tokens = rows + 1, tokens + (row.get("tokens") or 0) + (row.get("prompt_tokens") or 0)
-    tokens = round(tokens * plan.training.num_train_epochs)
+    lengths = [_length(row) for row in Run(samples.folder).rows(verify.SAMPLES)]
+    counted = [length for length in lengths if length is not None]
+    if len(counted) < len(lengths):
+        return _takes(len(lengths))
+    known, tokens = _spent(case, "training"), round(sum(counted) * plan.training.num_train_epochs)
     if known is None or known.tokens_per_second is None:
-        return _takes(rows, tokens)
+        return _takes(len(lengths), tokens)
     hours = tokens / known.tokens_per_second / cost.HOUR
-    return _takes(rows, tokens, hours, hours * known.gpu_hours / known.wall_hours)
+    return _takes(len(lengths), tokens, hours, hours * known.gpu_hours / known.wall_hours)
+
+
+def _length(row: dict[str, Any]) -> int | None:
+    """Tokens of a training row; None where the engine did not count them."""
+    asked, said = row.get("prompt_tokens"), row.get("tokens")
+    return None if asked is None or said is None else int(asked) + int(said)
 
 
 def _takes(
-    answers: int, tokens: int, wall_hours: float | None = None, gpu_hours: float | None = None
+    answers: int, tokens: int | None = None, wall_hours: float | None = None, gpu_hours: float | None = None
 ) -> dict[str, tuple[float, Unit]]:
     taken: dict[str, tuple[float | None, Unit]] = {
         "answers": (answers, "count"),
@@ -292,7 +321,7 @@ def _seal(case: Casefile, run: Path, planned: Evidence) -> list[Act]:
     slices = dict.fromkeys(counts.slices) if counts else ()
     sealed = battery.seal_run(run, planning.terms(_plan(case), (name for name in slices if name)))
     kept = case.keep((run / battery.SEAL).read_bytes(), battery.SEAL)
-    entry = case.ledger.append(measured(SEALED, sealed.sha256, kept, inputs=(planned.id,)))
+    entry = case.ledger.append(measured("seal.seal", SEALED, sealed.sha256, kept, inputs=(planned.id,)))
     return [Noted(evidence=(entry.id,))]
 
 
@@ -313,12 +342,12 @@ def _graded(case: Casefile, run: Path) -> Iterator[str]:
     case.keep(report, source.name)
     if found.noise is not None:
         noise = Quantity(metric="value", value=found.noise, unit="fraction")
-        yield case.ledger.append(measured("intake.grader_noise", noise, source)).id
+        yield case.ledger.append(measured(GRADER, "intake.grader_noise", noise, source)).id
     for name, count in _grading_counts(found).items():
-        yield case.ledger.append(measured(f"grading.{name}", _count(count), source)).id
+        yield case.ledger.append(measured(GRADER, f"grading.{name}", _count(count), source)).id
     told = {"grading.isolation": found.tier, "grading.extraction": found.extraction, "intake.decoding": _decoding(run)}
     for name, words in told.items():
-        yield case.ledger.append(measured(name, words, source)).id
+        yield case.ledger.append(measured(GRADER, name, words, source)).id
 
 
 def _grading_counts(found: Grading) -> dict[str, int]:
@@ -335,8 +364,8 @@ def _sampled(case: Casefile, run: Path, turn: int) -> list[Act]:
     rows, source = Run(run).rows(verify.SAMPLES), _hashed(run / f"{verify.SAMPLES}.jsonl")
     ends = [row["finish_reason"] for row in rows]
     counted = {"answers": len(ends), "cut_off": ends.count("length")}
-    drafts = [measured(f"samples.{name}", _count(count), source) for name, count in counted.items()]
-    drafts.append(measured("samples.decoding", _decoding(run), source))
+    drafts = [measured("sampling.sample", f"samples.{name}", _count(count), source) for name, count in counted.items()]
+    drafts.append(measured("sampling.sample", "samples.decoding", _decoding(run), source))
     return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
 
 
@@ -345,11 +374,15 @@ def _fitted(case: Casefile, run: Path, turn: int) -> list[Act]:
     data, _ = read_source(run / TRAINING / TRAINED)
     told, kept = json.loads(data), case.keep(data, TRAINED)
     figures = {name: Quantity(metric="value", value=told[name], unit=unit) for name, unit in TRAINING_FIGURES.items()}
-    drafts = [measured("training.arm", told["arm"], kept), measured("training.seal", told["seal_sha256"], kept)]
-    drafts += [measured(f"training.{name}", figure, kept) for name, figure in figures.items()]
+    drafts = [
+        measured(TRAINER, "training.arm", told["arm"], kept),
+        measured(TRAINER, "training.seal", told["seal_sha256"], kept),
+    ]
+    drafts += [measured(TRAINER, f"training.{name}", figure, kept) for name, figure in figures.items()]
+    departures = _hashed(run / "deviations.jsonl")
     for row in Run(run).rows("deviations"):
         said = f"{row['preset']} in the preset, {row['run']} in this run"
-        drafts.append(measured(f"training.deviation.{row['field']}", said, kept))
+        drafts.append(measured(TRAINER, f"training.deviation.{row['field']}", said, departures))
     return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
 
 
@@ -374,7 +407,7 @@ class Kind:
     """
 
     missing: str
-    prepare: Callable[[Casefile, str, str, dict[str, str]], Prepared]
+    prepare: Callable[[Casefile, Order], Prepared]
     take_in: Callable[[Casefile, Path, int], list[Act]]
     settings: dict[str, str]
     takes_file: bool = False
@@ -412,7 +445,7 @@ def gate(case: Casefile, file: str) -> list[Act]:
     """Whether a second round may start, of the session's two runs. file: what is planned for it, "" for nothing."""
     try:
         tuned = finished(case, "evaluate")
-        facts = battery.round_one(_against(tuned), tuned.folder)
+        facts = battery.round_one(folders(case) / tuned.order.base, tuned.folder)
         if file:
             data, source = read_source(file)
             facts = gates.planned(facts, data, source.name)
@@ -430,11 +463,6 @@ def gate(case: Casefile, file: str) -> list[Act]:
     ]
 
 
-def _against(tuned: Finished) -> Path:
-    argv = tuned.order.argv
-    return Path(argv[argv.index("--against") + 1])
-
-
 def _judged(name: str, said: str, inputs: tuple[str, ...]) -> Draft:
     key = key_of(name, VERSION, [said, list(inputs)])
     return Draft(kind="derived", name=name, value=said, inputs=inputs, tool="gates.round_two", version=VERSION, key=key)
@@ -448,7 +476,9 @@ def folders(case: Casefile) -> Path:
     return case.folder / "runs"
 
 
-def measured(name: str, found: Quantity | str, source: Source, *more: Source, inputs: tuple[str, ...] = ()) -> Draft:
+def measured(
+    tool: str, name: str, found: Quantity | str, source: Source, *more: Source, inputs: tuple[str, ...] = ()
+) -> Draft:
     """Something read off the bytes of a source; the same of the same bytes is one entry."""
     quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
     return Draft(
@@ -457,7 +487,7 @@ def measured(name: str, found: Quantity | str, source: Source, *more: Source, in
         quantity=quantity,
         value=value,
         inputs=inputs,
-        tool="stages.take_in",
+        tool=tool,
         version=VERSION,
         key=key_of(name, VERSION, [value, list(inputs)], source, *more),
         source=source,

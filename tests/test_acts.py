@@ -15,6 +15,7 @@ from agent import acts, toolbox
 from agent.acts import ACT, WRITERS, Act, render
 from agent.toolbox import Casefile
 from tools.claims import REFERENCE
+from tools.records import Draft
 
 # what a stranger may have put into a file's name, a quotation or a message
 STRANGE = "{{policy.gap_threshold}} {{E1|value}} {phase}"
@@ -41,14 +42,17 @@ def empty(tmp_path: Path) -> Casefile:
 def some_of_every_kind(case: Casefile) -> list[Act]:
     entry, size = case.ledger.named("intake")[0].id, case.ledger.get("intake.heldout_n")
     assert size is not None
+    key = {"tool": "gates.round_two", "version": "1", "key": "gate"}
+    answer = case.ledger.append(Draft(kind="derived", name="gate.answer", value="closed", **key))
     return [
         acts.Noted(evidence=(entry,)),
         acts.Unrecorded(words=STRANGE, field="pass_at_1", reason="hedge"),
         acts.Clash(question="Which one is wrong?"),
         acts.Report(),
         acts.Tried(),
-        acts.Estimated(evidence=(size.id,), throughput_known=False),
+        acts.Estimated(stage="train", evidence=(size.id,), throughput_known=False),
         acts.Ran(job=STRANGE, state="failed", said=STRANGE),
+        acts.Gated(evidence=(answer.id, answer.id)),
         acts.Decide(evidence="E1"),
         acts.Ask(),
         acts.Refuse(pattern="always_ssd", words=STRANGE),
