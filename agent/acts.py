@@ -76,10 +76,10 @@ class Ran(Record):
 
 
 class Gated(Record):
-    """What the gate before a second round answered: its answer first, then every condition."""
+    """The gate before a second round was asked; what it saw, condition by condition, is in the ledger."""
 
     act: Literal["gated"] = "gated"
-    evidence: tuple[str, ...]
+    answer: Literal["open", "closed"]
 
 
 class Decide(Record):
@@ -259,10 +259,8 @@ def _ran(act: Ran, dossier: Dossier) -> Card:
 
 
 def _gated(act: Gated, dossier: Dossier) -> Card:
-    answer, *conditions = (entry for ref in act.evidence if (entry := dossier.ledger.get(ref)))
-    rows = (f"- {entry.name.removeprefix('gate.')}: {{{{{entry.id}|text}}}}" for entry in conditions)
-    lead = f"{{{{{answer.id}|text}}}}: {prompts.load(f'gate/{answer.value}')}"
-    return Card(word="GATE", template="\n\n".join([lead, trials.headline(dossier.tuned), "\n".join(rows)]))
+    parts = [prompts.load(f"gate_{act.answer}"), trials.headline(dossier.tuned), deliverables.gate_answers(dossier)]
+    return Card(word="GATE", template="\n\n".join(part for part in parts if part))
 
 
 def _decide(act: Decide, dossier: Dossier) -> Card:

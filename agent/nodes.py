@@ -148,7 +148,7 @@ TOOLS: dict[str, Callable[[Casefile, Command, int], list[Act]]] = {
     "jobs": lambda case, command, turn: runs.control(case, "jobs", turn),
     "stop": lambda case, command, turn: runs.control(case, "stop", turn),
     "resume": lambda case, command, turn: runs.control(case, "resume", turn),
-    "gate": lambda case, command, turn: stages.gate(case, command.argument),
+    "gate": lambda case, command, turn: stages.gate(case, command.argument, turn),
 }
 
 

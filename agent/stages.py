@@ -13,17 +13,17 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import prompts
 from agent import toolbox
 from agent.acts import Act, Gated, Noted, Problem, StageName
 from agent.toolbox import Casefile
-from tools.deliver.dossier import COUNTS, RESULTS
+from tools.deliver.dossier import GATE, RESULTS, SEAL
 from tools.deliver.trials import BATTERY
 from tools.errors import InvalidInput
 from tools.judge import battery, gates
-from tools.measure import contamination, defaults, pools, problems, verify
+from tools.measure import defaults, pools, problems, verify
 from tools.measure.engines.transformers_local import EMBEDDED
 from tools.records import Draft, Evidence, Grading, Quantity, Record, Source, Unit
 from tools.records import Problem as Task
@@ -35,7 +35,7 @@ from tools.tune import plan as planning
 from tools.tune.plan import Plan
 
 VERSION = "1"
-ENDED_WELL, SEALED = "run.done", "seal"
+ENDED_WELL = "run.done"
 GRADER, TRAINER = "verify.verify", "training.train"
 ENGINE = ("engine", "model", "base-url", "set", "gpus")
 DECODING = ("n", "temperature", "top-p", "top-k", "max-tokens", "seed")
@@ -232,16 +232,24 @@ def order_of(case: Casefile, entry: Evidence) -> Order:
 
 def _base(case: Casefile) -> Finished:
     """The run that measured the base; the verdict has to rest on it."""
-    base, results = finished(case, "measure"), case.ledger.get(RESULTS)
-    counted = base.folder / verify.COUNTS
-    if results is None or results.source is None or results.source.sha256 != read_source(counted)[1].sha256:
-        seen = "the verdict rests on other results than the newest run measured"
-        raise InvalidInput(seen, "those of the run", f"/attach {counted}, or /run measure FILE again")
+    base = finished(case, "measure")
+    _check_in_hand(case, RESULTS, base.folder, "/attach")
     return base
+
+
+def _check_in_hand(case: Casefile, name: str, run: Path, taken_by: str) -> None:
+    """Raise InvalidInput where the results that the session goes by are not those which the run counted."""
+    held, counted = case.ledger.get(name), run / verify.COUNTS
+    if held is None or held.source is None or held.source.sha256 != read_source(counted)[1].sha256:
+        seen = f"the results in hand are not those of {run.name}"
+        raise InvalidInput(seen, "what this run counted", f"{taken_by} {counted}")
 
 
 def _apart(case: Casefile, base: Finished, pool: tuple[Task, ...], source: Source) -> tuple[str, ...]:
     """Ids of what the contamination check counted. Raises AntiPattern where the pool meets the evaluation problems."""
+    # not at the top: it would cost every start of the chat a fiftieth of a second
+    from tools.measure import contamination
+
     found = contamination.check(base.problems, pool)
     held = _hashed(base.folder / PROBLEMS)
     noted = tuple(
@@ -321,7 +329,7 @@ def _seal(case: Casefile, run: Path, planned: Evidence) -> list[Act]:
     slices = dict.fromkeys(counts.slices) if counts else ()
     sealed = battery.seal_run(run, planning.terms(_plan(case), (name for name in slices if name)))
     kept = case.keep((run / battery.SEAL).read_bytes(), battery.SEAL)
-    entry = case.ledger.append(measured("seal.seal", SEALED, sealed.sha256, kept, inputs=(planned.id,)))
+    entry = case.ledger.append(measured("seal.seal", SEAL, sealed.sha256, kept, inputs=(planned.id,)))
     return [Noted(evidence=(entry.id,))]
 
 
@@ -441,30 +449,30 @@ KINDS: dict[StageName, Kind] = {
 # the gate
 
 
-def gate(case: Casefile, file: str) -> list[Act]:
+def gate(case: Casefile, file: str, turn: int) -> list[Act]:
     """Whether a second round may start, of the session's two runs. file: what is planned for it, "" for nothing."""
     try:
         tuned = finished(case, "evaluate")
-        facts = battery.round_one(folders(case) / tuned.order.base, tuned.folder)
+        base = folders(case) / tuned.order.base
+        _check_in_hand(case, RESULTS, base, "/attach")
+        _check_in_hand(case, f"{RESULTS}.tuned", tuned.folder, "/tuned")
+        facts = battery.round_one(base, tuned.folder)
         if file:
             data, source = read_source(file)
             facts = gates.planned(facts, data, source.name)
         found = gates.round_two(facts, case.policy)
     except InvalidInput as error:
         return [Problem(message=str(error))]
-    rests = (COUNTS, f"{COUNTS}.tuned", BATTERY, SEALED)
-    inputs = tuple(entry.id for name in rests if (entry := case.ledger.get(name)) is not None)
-    held = {
-        condition.name: f"{'held' if condition.met else 'not held'}; {condition.seen}" for condition in found.conditions
-    }
-    told = {"answer": "open" if found.open else "closed"} | held
-    return [
-        Gated(evidence=tuple(case.ledger.append(_judged(f"gate.{n}", said, inputs)).id for n, said in told.items()))
-    ]
+    answer: Literal["open", "closed"] = "open" if found.open else "closed"
+    held = {c.name: f"{'held' if c.met else 'not held'}; {c.seen}" for c in found.conditions}
+    rests = case.dossier.round_one
+    for name, said in {"answer": answer, **held}.items():
+        case.ledger.append(_judged(f"{GATE}.{name}", said, rests, turn))
+    return [Gated(answer=answer)]
 
 
-def _judged(name: str, said: str, inputs: tuple[str, ...]) -> Draft:
-    key = key_of(name, VERSION, [said, list(inputs)])
+def _judged(name: str, said: str, inputs: tuple[str, ...], turn: int) -> Draft:
+    key = key_of(name, VERSION, [said, list(inputs), turn])
     return Draft(kind="derived", name=name, value=said, inputs=inputs, tool="gates.round_two", version=VERSION, key=key)
 
 

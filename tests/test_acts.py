@@ -15,7 +15,6 @@ from agent import acts, toolbox
 from agent.acts import ACT, WRITERS, Act, render
 from agent.toolbox import Casefile
 from tools.claims import REFERENCE
-from tools.records import Draft
 
 # what a stranger may have put into a file's name, a quotation or a message
 STRANGE = "{{policy.gap_threshold}} {{E1|value}} {phase}"
@@ -42,8 +41,6 @@ def empty(tmp_path: Path) -> Casefile:
 def some_of_every_kind(case: Casefile) -> list[Act]:
     entry, size = case.ledger.named("intake")[0].id, case.ledger.get("intake.heldout_n")
     assert size is not None
-    key = {"tool": "gates.round_two", "version": "1", "key": "gate"}
-    answer = case.ledger.append(Draft(kind="derived", name="gate.answer", value="closed", **key))
     return [
         acts.Noted(evidence=(entry,)),
         acts.Unrecorded(words=STRANGE, field="pass_at_1", reason="hedge"),
@@ -52,7 +49,7 @@ def some_of_every_kind(case: Casefile) -> list[Act]:
         acts.Tried(),
         acts.Estimated(stage="train", evidence=(size.id,), throughput_known=False),
         acts.Ran(job=STRANGE, state="failed", said=STRANGE),
-        acts.Gated(evidence=(answer.id, answer.id)),
+        acts.Gated(answer="closed"),
         acts.Decide(evidence="E1"),
         acts.Ask(),
         acts.Refuse(pattern="always_ssd", words=STRANGE),

@@ -116,7 +116,7 @@ def test_a_verdict_on_other_results_trains_nothing(judged: Path) -> None:
     rows = ({"id": f"p{i}", "c": 4 + i, "n": 16, "slice": "easy"} for i in range(8))
     (judged / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     *_, refused = talk(judged, "/attach other.jsonl", "/run sample pool.jsonl")
-    assert "rests on other results than the newest run measured" in refused
+    assert "the results in hand are not those of measure-" in refused
 
 
 @pytest.mark.parametrize(
@@ -204,4 +204,9 @@ def test_from_a_measurement_to_the_gate_with_the_real_model_though_its_training_
     assert gated == again
     assert "[EXPORTED]" in exported
     assert bundle.verify(home / "bundle").ok
+    assert "own_samples: not held" in (home / "bundle" / "D-round2-gate.md").read_text()
     assert len(jobs(home / "session")) == 4
+    # with other counts handed over, the gate would speak of one model and cite another
+    (counts,) = (home / "session" / "runs").glob("measure-*/counts.jsonl")
+    (home / "other.jsonl").write_text("".join(f" {line}" for line in counts.read_text().splitlines(keepends=True)))
+    assert "not those of train-" in talk(home, "/tuned other.jsonl", "/gate")[-1]
