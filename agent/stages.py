@@ -381,17 +381,22 @@ def _fitted(case: Casefile, run: Path, turn: int) -> list[Act]:
     """What the training says of itself, and every departure from the preset (DEV-1)."""
     data, _ = read_source(run / TRAINING / TRAINED)
     told, kept = json.loads(data), case.keep(data, TRAINED)
-    figures = {name: Quantity(metric="value", value=told[name], unit=unit) for name, unit in TRAINING_FIGURES.items()}
     drafts = [
         measured(TRAINER, "training.arm", told["arm"], kept),
         measured(TRAINER, "training.seal", told["seal_sha256"], kept),
     ]
-    drafts += [measured(TRAINER, f"training.{name}", figure, kept) for name, figure in figures.items()]
+    for name, unit in TRAINING_FIGURES.items():
+        drafts.append(measured(TRAINER, f"training.{name}", _figure(told[name], unit), kept))
     departures = _hashed(run / "deviations.jsonl")
     for row in Run(run).rows("deviations"):
         said = f"{row['preset']} in the preset, {row['run']} in this run"
         drafts.append(measured(TRAINER, f"training.deviation.{row['field']}", said, departures))
     return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
+
+
+def _figure(value: float, unit: Unit) -> Quantity:
+    """A loss to four significant digits: more of them another machine would not repeat."""
+    return Quantity(metric="value", value=float(f"{value:.4g}") if unit == "config" else value, unit=unit)
 
 
 def _trained(run: Finished) -> dict[str, Any]:
@@ -464,7 +469,7 @@ def gate(case: Casefile, file: str, turn: int) -> list[Act]:
     except InvalidInput as error:
         return [Problem(message=str(error))]
     answer: Literal["open", "closed"] = "open" if found.open else "closed"
-    held = {c.name: f"{'held' if c.met else 'not held'}; {c.seen}" for c in found.conditions}
+    held = {c.name: f"held: {c.seen}" if c.met else f"not held ({c.seen})" for c in found.conditions}
     rests = case.dossier.round_one
     for name, said in {"answer": answer, **held}.items():
         case.ledger.append(_judged(f"{GATE}.{name}", said, rests, turn))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -71,11 +72,23 @@ def write_pool(folder: Path, prompt: str = "Write a function twice(x) that retur
         script.write(json.dumps(answer) + "\n")
 
 
-@pytest.fixture
-def judged(home: Path) -> Path:
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session with a GO whose base a run of it has measured, and a pool beside it."""
-    write_pool(home)
-    assert "**GO-SSD**" in talk(home, *FACTS, MEASURE, "/approve", "/verdict")[-1]
+    folder = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        lay_out(folder)
+        write_pool(folder)
+        assert "**GO-SSD**" in talk(folder, *FACTS, MEASURE, "/approve", "/verdict")[-1]
+    return folder
+
+
+@pytest.fixture
+def judged(measured: Path, home: Path) -> Path:
+    """That session, to go on with."""
+    shutil.copytree(measured, home, dirs_exist_ok=True)
     return home
 
 
