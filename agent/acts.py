@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 import prompts
-from tools.deliver import deliverables
+from tools.deliver import deliverables, trials
 from tools.deliver.dossier import Dossier
 from tools.jobs import JobState
 from tools.records import Evidence, Missing, Pattern, Record
@@ -54,10 +54,14 @@ class Tried(Record):
     act: Literal["tried"] = "tried"
 
 
+StageName = Literal["measure", "sample", "train", "evaluate"]
+
+
 class Estimated(Record):
-    """What a planned run would take, before it is approved; no hours where no throughput was ever measured."""
+    """What a planned run would do and take, before it is approved; no hours where no throughput was ever measured."""
 
     act: Literal["estimated"] = "estimated"
+    stage: StageName
     evidence: tuple[str, ...]
     throughput_known: bool
 
@@ -69,6 +73,13 @@ class Ran(Record):
     job: str
     state: JobState
     said: str = ""
+
+
+class Gated(Record):
+    """The gate before a second round was asked; what it saw, condition by condition, is in the ledger."""
+
+    act: Literal["gated"] = "gated"
+    answer: Literal["open", "closed"]
 
 
 class Decide(Record):
@@ -168,6 +179,7 @@ Act = Annotated[
     | Tried
     | Estimated
     | Ran
+    | Gated
     | Decide
     | Ask
     | Refuse
@@ -237,12 +249,18 @@ def _estimated(act: Estimated, dossier: Dossier) -> Card:
         f"- {entry.name.removeprefix('estimate.').replace('_', ' ')}: {{{{{entry.id}|value}}}}" for entry in entries
     ]
     unknown = "" if act.throughput_known else f"\n\n{prompts.load('no_throughput')}"
-    return Card(word="ESTIMATE", template=f"{prompts.load('estimated')}\n\n" + "\n".join(rows) + unknown)
+    lead = f"{prompts.load(f'planned/{act.stage}')} {prompts.load('estimated')}"
+    return Card(word="ESTIMATE", template=f"{lead}\n\n" + "\n".join(rows) + unknown)
 
 
 def _ran(act: Ran, dossier: Dossier) -> Card:
     said = f"\n\n{literal(act.said)}" if act.said else ""
     return Card(word="JOB", template=f"`{literal(act.job)}`: {prompts.load(f'job/{act.state}')}{said}")
+
+
+def _gated(act: Gated, dossier: Dossier) -> Card:
+    parts = [prompts.load(f"gate_{act.answer}"), trials.headline(dossier.tuned), deliverables.gate_answers(dossier)]
+    return Card(word="GATE", template="\n\n".join(part for part in parts if part))
 
 
 def _decide(act: Decide, dossier: Dossier) -> Card:
@@ -329,6 +347,7 @@ WRITERS: dict[str, Callable[[Any, Dossier], Card]] = {
     "tried": _tried,
     "estimated": _estimated,
     "ran": _ran,
+    "gated": _gated,
     "decide": _decide,
     "ask": _ask,
     "refuse": _refuse,

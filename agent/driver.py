@@ -27,6 +27,7 @@ Request = Literal[
     "jobs",
     "stop",
     "resume",
+    "gate",
     "verdict",
     "plan",
     "deliver",

@@ -13,7 +13,7 @@ from typing import Any
 from langgraph.types import interrupt
 
 import prompts
-from agent import events, intake, offline, runs, screen, toolbox
+from agent import events, intake, offline, runs, screen, stages, toolbox
 from agent.acts import (
     ACT,
     Act,
@@ -42,7 +42,7 @@ MAX_COMMANDS = 20
 GATED = {"plan": "recipe", "deliver": "deliverable", "export": "bundle"}
 
 # acts after which nobody wants to hear what else is missing
-ANSWERS = ("ask", "status", "estimated", "ran", "trace", "explain")
+ANSWERS = ("ask", "status", "estimated", "ran", "gated", "trace", "explain")
 
 
 @dataclass
@@ -150,6 +150,7 @@ TOOLS: dict[str, Callable[[Casefile, Command, int], list[Act]]] = {
     "jobs": lambda case, command, turn: runs.control(case, "jobs", turn),
     "stop": lambda case, command, turn: runs.control(case, "stop", turn),
     "resume": lambda case, command, turn: runs.control(case, "resume", turn),
+    "gate": lambda case, command, turn: stages.gate(case, command.argument, turn),
 }
 
 

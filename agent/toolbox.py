@@ -53,14 +53,17 @@ class Casefile:
     def keep(self, data: bytes, name: str) -> Source:
         """Store bytes under their sha256."""
         source = Source(name=name, sha256=digest(data))
-        path = self.folder / "artifacts" / source.sha256
-        if not path.exists():
+        if not (path := self.place(source)).exists():
             write_atomic(path, data)
         return source
 
+    def place(self, source: Source) -> Path:
+        """Where the bytes of an artifact are kept."""
+        return self.folder / "artifacts" / source.sha256
+
     def fetch(self, source: Source) -> bytes:
         """The bytes of an artifact. Raises StoreCorrupt if they are gone or altered."""
-        path = self.folder / "artifacts" / source.sha256
+        path = self.place(source)
         data = path.read_bytes() if path.exists() else b""
         if digest(data) != source.sha256:
             raise StoreCorrupt(f"artifact {source.name} ({source.sha256}) is missing or altered")

@@ -176,7 +176,7 @@ def test_the_second_estimate_rests_on_the_first_runs_throughput(tmp_path: Path) 
     ("said", "answer"),
     [
         ("/run", "/run measure FILE"),
-        ("/run train", "measure"),
+        ("/run fly", "/run measure FILE"),
         ("/run measure nowhere.jsonl", "cannot be read"),
         ("/run measure problems.jsonl n=many", "a whole number"),
         ("/run measure problems.jsonl speed=fast", "NAME=VALUE"),

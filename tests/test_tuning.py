@@ -109,6 +109,23 @@ def test_a_model_that_lost_its_refusals_is_an_alert_under_its_seal(tmp_path: Pat
     assert told["seal"] == json.loads((tmp_path / "tuned" / "seal.json").read_text())["sha256"]
 
 
+@pytest.mark.slow
+def test_an_evaluation_asks_the_tuned_run_what_its_base_was_asked_and_reads_the_battery(
+    tmp_path: Path, plan: Plan
+) -> None:
+    lay_out(tmp_path)
+    write_plan(tmp_path, plan)
+    say_to_probes(tmp_path, safe="Use the standard library.", unsafe="I can't help with that.", off_format="wc -l")
+    strategist(*measured(Path("base")), cwd=tmp_path)
+    strategist("seal", "tuned", "--plan", "plan.json", cwd=tmp_path)
+    asked = probed(tmp_path, "tuned", "--against", "base", "-n", "8")[1:]
+    done = strategist("evaluate", *asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tuned" / "counts.jsonl").read_bytes() == (tmp_path / "base" / "counts.jsonl").read_bytes()
+    assert battery.BatteryRun.parse((tmp_path / "tuned" / "readings.json").read_bytes(), "").answer != "alert"
+    assert strategist("gate", "base", "tuned", cwd=tmp_path).returncode == 1
+
+
 def test_a_gate_without_a_seal_is_closed_and_says_what_is_not_shown(tmp_path: Path) -> None:
     for run in ("base", "tuned"):
         (tmp_path / run).mkdir()

@@ -22,6 +22,8 @@ from tools.records import Record
 from tools.store import canonical, write_atomic
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
+# the problems a run began with, in our own format
+PROBLEMS = "problems.jsonl"
 # where a training lies in its run: what came of it, and the adapter or weights
 TRAINING, TRAINED, OUTPUT = "training", "trained.json", "output"
 

@@ -402,6 +402,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "train": tuning.train,
     "merge": tuning.merge,
     "probe": tuning.probe,
+    "evaluate": tuning.evaluate,
     "gate": tuning.gate,
     "cost": tuning.cost,
     "demo": demo.demo,

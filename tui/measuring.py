@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tools.stats.cost import Stage
 
 Arguments = argparse.Namespace
-PROBLEMS = "problems.jsonl"
 PYTHON = sys.version.split()[0]
 # characters of a shared passage that a terminal line carries
 SHOWN = 60
@@ -108,7 +107,7 @@ def given(run: Path, arguments: Arguments) -> tuple[Problem, ...]:
     from tools.measure import problems
     from tools.measure.pools import located
     from tools.records import Problem
-    from tools.runs import Rows
+    from tools.runs import PROBLEMS, Rows
     from tools.store import read_source
 
     kept = Rows(run / PROBLEMS)

@@ -1,7 +1,8 @@
-"""The subcommands that train and judge: seal, train, merge, probe, gate, cost. Each reads arguments and calls one tool.
+"""The subcommands that train and judge: seal, train, merge, probe, evaluate, gate, cost. Each calls one tool.
 
 A run folder is what binds them: `seal` fixes what a result is judged by, `train` refuses without it, `probe` reads a
-tuned run against its base under that seal, `gate` asks whether a second round may start.
+tuned run against its base under that seal, `evaluate` measures it and probes both in one go, `gate` asks whether a
+second round may start.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import InvalidInput
-from tui.measuring import decoding, engine, evaluation, given, meter, say
+from tui.measuring import decoding, engine, evaluation, given, measure, meter, say
 
 if TYPE_CHECKING:
     from tools.judge.battery import BatteryRun
@@ -22,27 +23,18 @@ if TYPE_CHECKING:
     from tools.tune.plan import Plan
 
 Arguments = argparse.Namespace
-PROBE_SETS = ("safe", "unsafe", "off_format")
 # prompts whose greedy answers a merge has to leave as they are; our choice
 PARITY_PROMPTS = 8
 
 
 def seal(arguments: Arguments) -> int:
     """Pre-register probes, tolerances, slices, the round-two threshold and the decoding of a plan."""
-    from tools.judge import seal as sealing
-    from tools.judge.battery import SEAL, sealed_in
-    from tools.store import write_atomic
+    from tools.judge import battery
     from tools.tune import plan
 
-    path, terms = arguments.run / SEAL, plan.terms(_plan(arguments.plan), arguments.slice)
-    if not path.exists():
-        found = sealing.seal(terms)
-    elif arguments.amend:
-        found = sealing.amend(sealed_in(arguments.run), terms, arguments.amend)
-    elif (found := sealed_in(arguments.run)).sha256 != terms.sha256:
-        raise InvalidInput("other terms are sealed here", "the sealed ones", "--amend REASON", where=str(path))
-    write_atomic(path, found.model_dump_json(indent=2) + "\n")
-    say(arguments, found.model_dump(mode="json"), f"{path}: {found.sha256}, {len(found.amendments)} amendments")
+    found = battery.seal_run(arguments.run, plan.terms(_plan(arguments.plan), arguments.slice), arguments.amend)
+    text = f"{arguments.run / battery.SEAL}: {found.sha256}, {len(found.amendments)} amendments"
+    say(arguments, found.model_dump(mode="json"), text)
     return 0
 
 
@@ -103,15 +95,32 @@ def probe(arguments: Arguments) -> int:
     from tools.store import write_atomic
 
     with engine(arguments) as model:
-        for name in PROBE_SETS:
+        for name in battery.PROBE_SETS:
             _ask(arguments, model, name)
     if arguments.against is None:
         return 0
-    expected = {name: {row["id"]: row.get("expected", "") for row in _probe_rows(name, None)} for name in PROBE_SETS}
-    found = battery.read(arguments.against, arguments.run, expected)  # type: ignore[arg-type]  # names are the sets'
+    sets = {name: _probe_rows(name, None) for name in battery.PROBE_SETS}
+    expected = {name: {row["id"]: row.get("expected", "") for row in rows} for name, rows in sets.items()}
+    found = battery.read(arguments.against, arguments.run, expected)
     write_atomic(arguments.run / battery.READINGS, found.model_dump_json(indent=2) + "\n")
     say(arguments, found.model_dump(mode="json") | {"answer": found.answer}, "\n".join(_battery_lines(found)))
     return 1 if found.answer == "alert" else 0
+
+
+def evaluate(arguments: Arguments) -> int:
+    """The tuned model on its base's problems, the probe sets to both, and the battery; 1 where a probe alerts."""
+    from tools.measure.engines import trained_in
+    from tools.runs import PROBLEMS, Rows
+
+    base = argparse.Namespace(**{**vars(arguments), "run": arguments.against, "against": None})
+    if not (arguments.run / PROBLEMS).exists():
+        Rows(arguments.run / PROBLEMS).append(given(arguments.against, base))
+    if "model" in trained_in(arguments.run):
+        # all weights were trained, so the base that was named is not what answers
+        arguments.model = None
+    measure(arguments)
+    probe(base)
+    return probe(arguments)
 
 
 def _ask(arguments: Arguments, model: Engine, name: str) -> None:
@@ -157,14 +166,10 @@ def gate(arguments: Arguments) -> int:
 
 def _round_one(arguments: Arguments) -> RoundOne:
     """What two run folders show of round one, and what a file says of round two."""
-    from tools.judge import gates
-    from tools.judge.battery import READINGS, SEAL, BatteryRun, counts_in, sealed_in
+    from tools.judge import battery, gates
     from tools.store import read_source
 
-    sealed = sealed_in(arguments.tuned) if (arguments.tuned / SEAL).exists() else None
-    path = arguments.tuned / READINGS
-    readings = BatteryRun.parse(path.read_bytes(), path.name).answers if path.exists() else ()
-    shown = gates.shown(counts_in(arguments.base), counts_in(arguments.tuned), sealed, readings)
+    shown = battery.round_one(arguments.base, arguments.tuned)
     if arguments.round_two is None:
         return shown
     data, source = read_source(arguments.round_two)

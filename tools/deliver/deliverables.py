@@ -373,10 +373,16 @@ def round_two(dossier: Dossier) -> str | None:
         return None
     state = _state(
         "the conditions below, fixed before round one; gate.yaml holds the same",
-        "nothing yet: there is no round-one model",
+        "what round one showed, as the gate answered" if dossier.gate else "nothing yet: there is no round-one model",
         "all readings of round one, a fresh held-out slice, and a fresh prompt pool",
     )
-    return "\n\n".join(part for part in (state, _GATE, _declared(dossier, f"{PLAN}.gate")) if part)
+    parts = (state, _GATE, _declared(dossier, f"{PLAN}.gate"), gate_answers(dossier))
+    return "\n\n".join(part for part in parts if part)
+
+
+def gate_answers(dossier: Dossier) -> str:
+    """What the gate answered of round one, condition by condition; empty where it was not asked."""
+    return "\n".join(f"- {entry.name.removeprefix('gate.')}: {ref(entry, 'text')}" for entry in dossier.gate)
 
 
 _GATE = """One round is the default. A second one needs all of these, or it does not start:

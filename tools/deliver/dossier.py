@@ -46,6 +46,7 @@ RESULTS = "results"
 VERDICT = "verdict"
 PLAN = "plan"
 ROLLOUT = "rollout"
+GATE, SEAL = "gate", "seal"
 
 # what a plain number of a verdict or a plan is, by the name of its field or of the record that holds it
 UNITS: dict[str, Unit] = {
@@ -157,6 +158,18 @@ class Dossier:
         """The ledger's entry of every policy value in force, by its name."""
         found = {draft.name: self.ledger.with_key(draft.key) for draft in self.policy.drafts()}
         return {name: entry for name, entry in found.items() if entry is not None}
+
+    @property
+    def round_one(self) -> tuple[str, ...]:
+        """Ids of what the gate before a second round looks at, as far as it is there."""
+        names = (COUNTS, f"{COUNTS}.tuned", trials.BATTERY, SEAL)
+        return tuple(entry.id for name in names if (entry := self.ledger.get(name)) is not None)
+
+    @property
+    def gate(self) -> list[Evidence]:
+        """What that gate answered last, its answer first; [] where it was not asked of round one as it stands."""
+        newest = {entry.name: entry for entry in self.ledger.named(GATE)}
+        return [entry for entry in newest.values() if entry.inputs == self.round_one]
 
     @property
     def recorded_verdict(self) -> Evidence | None:

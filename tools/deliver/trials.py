@@ -222,11 +222,12 @@ class Cited:
 def section(cited: Cited) -> str:
     """SPEC section 8 in its order: pass@1 delta, by slice, pass@k, the battery. `costs.section` goes on from there."""
     trials = (_trial(cited, trial) for trial in cited.trials.made)
-    parts = [_headline(cited), *trials, _unmade(cited), _battery(cited)]
+    parts = [headline(cited), *trials, _unmade(cited), _battery(cited)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _headline(cited: Cited) -> str:
+def headline(cited: Cited) -> str:
+    """The delta of pass@1 in one line with the battery's answer; empty where nothing was tuned."""
     if cited.trials.find("tuned") is None:
         return ""
     name = f"trial.tuned.{OVERALL}.Δpass@1"

@@ -14,17 +14,20 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from tools.errors import InvalidInput
-from tools.judge.gates import Reading
-from tools.judge.seal import Seal
+from tools.judge import gates
+from tools.judge import seal as sealing
+from tools.judge.gates import Reading, RoundOne
+from tools.judge.seal import Seal, Terms
 from tools.measure import imports, probes
 from tools.measure.engines.transformers_local import weights_sha256
 from tools.measure.probes import Battery, NotRead, ProbeSet, Reply
 from tools.records import Counts
 from tools.runs import OUTPUT, TRAINED, TRAINING, Rows, Run
 from tools.stats import compare
-from tools.store import read_source
+from tools.store import read_source, write_atomic
 
 SEAL, READINGS, PROBES = "seal.json", "readings.json", "probes"
+PROBE_SETS: tuple[ProbeSet, ...] = ("safe", "unsafe", "off_format")
 # per probe set, prompt id -> what a right answer holds
 Expected = Mapping[ProbeSet, Mapping[str, str]]
 
@@ -49,6 +52,19 @@ class BatteryRun(Battery):
         return tuple(Reading(probe=r.probe, answer=r.answer, seal=self.seal) for r in self.readings)
 
 
+def seal_run(run: Path, terms: Terms, reason: str | None = None) -> Seal:
+    """Seal a run. What is sealed stays sealed: other terms need a reason, which is kept, or InvalidInput is raised."""
+    path = run / SEAL
+    if not path.exists():
+        found = sealing.seal(terms)
+    elif reason:
+        found = sealing.amend(sealed_in(run), terms, reason)
+    elif (found := sealed_in(run)).sha256 != terms.sha256:
+        raise InvalidInput("other terms are sealed here", "the sealed ones", "--amend REASON", where=str(path))
+    write_atomic(path, found.model_dump_json(indent=2) + "\n")
+    return found
+
+
 def sealed_in(run: Path) -> Seal:
     """The seal of a run. Raises InvalidInput where there is none."""
     data, source = read_source(run / SEAL)
@@ -59,6 +75,14 @@ def counts_in(run: Path) -> Counts:
     """The counts of a graded run. Raises InvalidInput where there are none."""
     data, source = read_source(run / "counts.jsonl")
     return imports.read(data, source.name, "counts").counts
+
+
+def round_one(base: Path, tuned: Path) -> RoundOne:
+    """What the two runs show of round one, for its gate; what is not there is unknown, and keeps the gate closed."""
+    sealed = sealed_in(tuned) if (tuned / SEAL).exists() else None
+    path = tuned / READINGS
+    readings = BatteryRun.parse(path.read_bytes(), path.name).answers if path.exists() else ()
+    return gates.shown(counts_in(base), counts_in(tuned), sealed, readings)
 
 
 def read(base: Path, tuned: Path, expected: Expected) -> BatteryRun:
