@@ -260,3 +260,21 @@ def test_identical_results_have_no_chance(arms):
 def test_problems_without_a_partner_have_no_chance_either():
     with pytest.raises(InvalidInput, match="the same problems on both sides"):
         chance_no_worse(counts([1, 2]), counts([1, 2, 3]))
+
+
+def test_the_smallest_effect_that_would_be_seen_goes_by_the_interval(arms):
+    """2.8 standard errors: 1.96 for the level and .84 for a power of 80%."""
+    found = compare(counts(arms[0]), counts(arms[1]))
+    ci = found.find("delta_pass_at_k", 1).ci
+    assert found.detectable.value == pytest.approx(2.80 * (ci.high - ci.low) / (2 * 1.96), rel=0.01)
+
+
+def test_an_effect_of_the_size_that_would_be_seen_is_mostly_seen():
+    rng = np.random.default_rng(11)
+    chances = rng.choice([0.2, 0.8], 200)
+    effect = compare(*(counts(rng.binomial(16, chances).tolist()) for _ in range(2))).detectable.value / 100
+    seen = 0
+    for _ in range(100):
+        before, after = rng.binomial(16, chances), rng.binomial(16, chances + effect)
+        seen += compare(counts(before.tolist()), counts(after.tolist()), resamples=400).tests[0].sign_flip < 0.05
+    assert 65 <= seen <= 95

@@ -190,6 +190,7 @@ def test_a_comparison_names_slice_delta_interval_and_p(tmp_path: Path) -> None:
         assert str(claims.figure(delta, "ci")) in screen
     assert "Δpass@1" in screen
     assert "battery: not run" in screen
+    assert f"a true change of {claims.figure(found.detectable, 'value')} in pass@1" in screen
     assert all(note in screen for note in found.notes)
 
 

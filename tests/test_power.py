@@ -47,15 +47,12 @@ def test_more_power_asks_for_a_larger_effect():
 def test_a_fraction_is_answered_in_points():
     ci = Interval(low=0.4, high=0.5, method="by hand")
     row = Quantity(metric="pass_at_k", value=0.45, unit="fraction", k=1, n=100, ci=ci)
-    assert power.planning_curve(row, [100])[0].half_width.value == pytest.approx(5)
+    assert power.detectable(row).value == pytest.approx(power.detectable(gap(45, 5, n=100)).value)
 
 
-def test_the_planning_curve_falls_with_the_root_of_n():
-    points = power.planning_curve(gap(8, 3), [200, 800])
-    assert [p.problems for p in points] == [200, 800]
-    assert points[0].half_width.value == pytest.approx(3)
-    assert points[1].half_width.value == pytest.approx(1.5)
-    assert points[1].detectable.value == pytest.approx(points[0].detectable.value / 2)
+def test_four_times_the_problems_show_half_the_effect():
+    few, many = gap(8, 3, n=200), gap(8, 1.5, n=800)
+    assert power.detectable(many).value == pytest.approx(power.detectable(few).value / 2)
 
 
 def test_a_row_without_interval_is_refused():

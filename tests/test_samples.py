@@ -137,26 +137,3 @@ def test_a_file_without_answers_is_refused(tmp_path: Path, content: bytes) -> No
     path.write_bytes(content)
     assert "answers.jsonl" in refusal(path)
     assert "nowhere.jsonl" in refusal(tmp_path / "nowhere.jsonl")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        '["HumanEval/0", "7"]',
-        "HumanEval/0\n7\n",
-        '{"task_id": "HumanEval/0"}\n{"task_id": 7}',
-        '[{"id": "HumanEval/0"}, {"id": "7"}]',
-    ],
-)
-def test_ids_come_as_names_or_as_the_problems_themselves(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "ids"
-    path.write_text(content)
-    assert samples.read_ids(path) == ("HumanEval/0", "7")
-
-
-@pytest.mark.parametrize("content", ["", "[1, null]", "[[1]]", "[oops"])
-def test_what_is_no_list_of_ids_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "ids"
-    path.write_text(content)
-    with pytest.raises(InvalidInput, match="ids"):
-        samples.read_ids(path)

@@ -335,7 +335,8 @@ class Comparison(Record):
 
     deltas: `delta_pass_at_k` and `delta_gap_at_k` in pp. gained, lost: ids with any success in one arm alone.
     only_base, only_tuned: how many problems had no partner. interaction: k -> p value against "all slices have the same
-    delta"; without a small one nobody may say that one slice gains more.
+    delta"; without a small one nobody may say that one slice gains more. detectable: the smallest true change of pass@1
+    that these problems would mostly show, in pp (`power.detectable`).
     """
 
     problems: Annotated[int, Field(ge=1)]
@@ -344,6 +345,7 @@ class Comparison(Record):
     deltas: tuple[Quantity, ...]
     tests: tuple[PairedTest, ...]
     interaction: dict[int, Fraction]
+    detectable: Quantity
     curve: DeltaCurve
     gained: tuple[str, ...]
     lost: tuple[str, ...]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tools.claims import AT_LEAST, figure, mark
+from tools.claims import AT_LEAST, figure, mark, percent
 from tools.deliver import costs, trials
 from tools.deliver.dossier import PLAN, ROLLOUT, Dossier
 from tools.records import (
@@ -23,6 +23,7 @@ from tools.records import (
     Quantity,
     SliceVerdict,
 )
+from tools.stats import power
 
 Template = Callable[[Dossier], str | None]
 
@@ -558,6 +559,8 @@ def _turning(comparison: Comparison) -> list[str]:
     lines = [
         f"problems solved only after tuning: {len(comparison.gained):,}; only before: {len(comparison.lost):,}",
         f"battery: {comparison.deltas[0].battery}" if comparison.deltas else "",
+        f"a true change of {_figure(comparison.detectable, 'value')} in pass@1 would be told from none with a chance of"
+        f" {percent(power.POWER)}; a smaller one less often",
     ]
     if curve.last_gain is not None:
         lines.append(f"gain certified up to k = {curve.last_gain}")

@@ -16,7 +16,7 @@ from tools.claims import AT_LEAST, mark
 from tools.errors import InvalidInput
 from tools.judge.battery import BatteryRun
 from tools.records import OVERALL, Comparison, Counts, Draft, Evidence, Quantity
-from tools.stats import compare
+from tools.stats import compare, power
 from tools.store import digest, key_of
 
 VERSION = "1"
@@ -144,6 +144,8 @@ def _figures(found: Comparison, deltas: tuple[Quantity, ...]) -> Iterator[tuple[
         yield f"{test.slice}.p@{test.k}", _p_value(test.sign_flip)
     for k, p in found.interaction.items():
         yield f"{OVERALL}.alike@{k}", _p_value(p)
+    yield "power", Quantity(metric="value", value=power.POWER, unit="fraction")
+    yield "detectable", found.detectable
     turns = {"last_gain": found.curve.last_gain, "first_loss": found.curve.first_loss}
     counted = {"gained": len(found.gained), "lost": len(found.lost), "problems": found.problems}
     for name, value in {**turns, **counted}.items():
@@ -241,7 +243,14 @@ def _trial(cited: Cited, trial: Trial) -> str:
     head = f"### {trial.pairing.meaning.capitalize()}\n\n| slice | | delta and {level} CI | n | p (sign flip) |"
     rows = [_row(cited, name, delta) for delta in found.deltas]
     marked = [f"- {AT_LEAST}"] if any(mark(delta) for delta in found.deltas) else []
-    return "\n".join([head, "|---|---|---|---|---|", *rows, "", *_turns(cited, name), *_notes(cited, trial), *marked])
+    said = (_detectable(cited, name), *_turns(cited, name), *_notes(cited, trial), *marked)
+    return "\n".join([head, "|---|---|---|---|---|", *rows, "", *said])
+
+
+def _detectable(cited: Cited, trial: str) -> str:
+    effect, often = cited.ref(f"trial.{trial}.detectable"), cited.ref(f"trial.{trial}.power")
+    said = f"a true change of {effect} in pass@1 would be told from none with a chance of {often}"
+    return f"- {said}; a smaller one less often"
 
 
 def _row(cited: Cited, trial: str, delta: Quantity) -> str:

@@ -21,9 +21,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from tools.errors import InvalidInput
-from tools.measure.imports import problem_ids
 from tools.records import Extraction, Record, Sample
-from tools.store import read_source
 
 IDS = ("task_id", "id", "question_id", "problem_id")
 UNKNOWN = "unknown"
@@ -80,21 +78,6 @@ def read(path: Path | str, ids: Sequence[str] = ()) -> Iterator[Answer]:
     path = Path(path).expanduser()
     found = _folder(path, ids) if path.is_dir() else _file(path, ids)
     return _numbered(found, path.name, frozenset(ids))
-
-
-def read_ids(path: Path | str) -> tuple[str, ...]:
-    """Ids for a generations.json: a problem file, a JSON list of names, or one name a line."""
-    data, source = read_source(path)
-    text = data.decode("utf-8", "replace").strip()
-    if text.startswith("{") or text.startswith("[{"):
-        return problem_ids(data, source.name)
-    try:
-        names = json.loads(text) if text.startswith("[") else text.split("\n")
-    except ValueError as error:
-        raise InvalidInput(f"is not JSON ({error})", "a list of ids", where=source.name) from error
-    if not names or not all(isinstance(name, str | int) and str(name).strip() for name in names):
-        raise InvalidInput("holds no list of ids", "one id a line, or a JSON list", where=source.name)
-    return tuple(str(name).strip() for name in names)
 
 
 def _numbered(found: Iterable[Text], name: str, known: frozenset[str]) -> Iterator[Answer]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tools.errors import InvalidInput
 from tools.records import KS, OVERALL, Comparison, Counts, DeltaCurve, Metric, PairedTest
-from tools.stats import intervals, passk
+from tools.stats import intervals, passk, power
 from tools.stats.intervals import FloatArray, Units
 from tools.stats.passk import Cell
 
@@ -63,6 +63,7 @@ def compare(
         deltas=deltas,
         tests=tuple(test for cell in able for test in _tests(cell, once, rng, resamples)),
         interaction=_interaction(able[1:], int(cells[0].clusters.max()) + 1),
+        detectable=power.detectable(deltas[0]),  # of pass@1 overall
         curve=curve(left, right, level, rng, resamples),
         gained=_solved_only_in(right, left),
         lost=_solved_only_in(left, right),

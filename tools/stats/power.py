@@ -7,22 +7,13 @@ Source: Miller 2024, arXiv 2411.00640.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, sqrt
+from math import ceil
 from statistics import NormalDist
 
 from tools.errors import InvalidInput
-from tools.records import Interval, Quantity, Record
+from tools.records import Interval, Quantity
 
-SIZES = (50, 100, 200, 400, 800, 1600)
-
-
-class PlanPoint(Record):
-    """What `problems` would buy: the half-width of the interval and the smallest effect that would be seen, in pp."""
-
-    problems: int
-    half_width: Quantity
-    detectable: Quantity
+POWER = 0.8  # the chance that clinical trials plan for, and Miller with them
 
 
 def problems_to_resolve(row: Quantity, threshold: float) -> Quantity | None:
@@ -39,37 +30,16 @@ def problems_to_resolve(row: Quantity, threshold: float) -> Quantity | None:
     return _value(ceil(n * (half_width / distance) ** 2), "count", row)
 
 
-def detectable(row: Quantity, power: float = 0.8, problems: int | None = None) -> Quantity:
+def detectable(row: Quantity, power: float = POWER) -> Quantity:
     """The smallest true effect that would be told from zero with chance `power`, two-sided at the row's level, in pp.
 
-    problems: how many there would be; the row's own unless given. Raises InvalidInput for a row without interval or n.
+    Raises InvalidInput for a row without interval or n.
     """
-    interval, n = _measured(row)
-    normal = NormalDist()
-    factor = normal.inv_cdf(0.5 + interval.level / 2) + normal.inv_cdf(power)
-    return _value(factor * _spread(row) / sqrt(problems or n), "pp", row)
-
-
-def planning_curve(row: Quantity, sizes: Sequence[int] = SIZES) -> tuple[PlanPoint, ...]:
-    """Half-width and detectable effect for each number of problems. Raises InvalidInput as `detectable` does."""
     interval, _ = _measured(row)
-    z = NormalDist().inv_cdf(0.5 + interval.level / 2)
-    return tuple(
-        PlanPoint(
-            problems=size,
-            half_width=_value(z * _spread(row) / sqrt(size), "pp", row),
-            detectable=detectable(row, problems=size),
-        )
-        for size in sizes
-    )
-
-
-def _spread(row: Quantity) -> float:
-    """Standard deviation over problems in pp, as the interval shows it."""
-    interval, n = _measured(row)
-    z = NormalDist().inv_cdf(0.5 + interval.level / 2)
-    scale = 100 if row.unit == "fraction" else 1
-    return scale * (interval.high - interval.low) / (2 * z) * sqrt(n)
+    normal = NormalDist()
+    z = normal.inv_cdf(0.5 + interval.level / 2)
+    error = (interval.high - interval.low) / (2 * z) * (100 if row.unit == "fraction" else 1)
+    return _value((z + normal.inv_cdf(power)) * error, "pp", row)
 
 
 def _measured(row: Quantity) -> tuple[Interval, int]:

@@ -164,10 +164,7 @@ def _run_main(job: dict[str, Any], link: Link, order: bytes, stdin: str) -> tupl
         os.pwrite(typed, stdin.encode("utf-8", "surrogateescape"), 0)
         guest = Guest(link, order, job["limits"]["seconds"], (typed, printed))
         try:
-            code = guest.ask("main", job["source"])
-            verdict = Verdict(
-                reason="passed" if code == 0 else "error", detail="" if code == 0 else f"exit code {code}"
-            )
+            verdict = _exited(guest.ask("main", job["source"]))
         except BaseException as error:
             verdict = _blamed(error, guest, "run")
         verdict = _weighed(verdict, guest, guest.end(), job["limits"]["seconds"])
@@ -178,7 +175,7 @@ def _run_main(job: dict[str, Any], link: Link, order: bytes, stdin: str) -> tupl
 
 
 def _exited(code: Any) -> Verdict:
-    return Verdict(reason="error", detail=f"exit code {code}") if code else Verdict(reason="passed", detail="")
+    return Verdict(reason="passed", detail="") if code == 0 else Verdict(reason="error", detail=f"exit code {code}")
 
 
 # what went wrong
