@@ -83,6 +83,26 @@ class Hostile:
         self.script(connection, body, before)
 
 
+class Crowd:
+    """How many requests are worked on at once. Left before the answer: the next may come while its thread still ends."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[int]:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            seen = self.now
+        try:
+            yield seen
+        finally:
+            with self._lock:
+                self.now -= 1
+
+
 @contextmanager
 def hostile(script: Script, models: tuple[str, ...] = ("small",)) -> Iterator[Hostile]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), Connection)
@@ -312,22 +332,15 @@ def test_a_lone_surrogate_becomes_a_text_that_can_be_written() -> None:
 
 
 def test_no_more_requests_are_open_than_allowed() -> None:
-    waiting, most, lock = 0, 0, threading.Lock()
-
     def slow(connection: Connection, body: Body, before: int) -> None:
-        # counted only until it is answered: the next one may come before this thread is done with its own
-        nonlocal waiting, most
-        with lock:
-            waiting += 1
-            most = max(most, waiting)
-        time.sleep(0.02)
-        with lock:
-            waiting -= 1
+        with crowd.one():
+            time.sleep(0.02)
         honest(connection, body, before)
 
+    crowd = Crowd()
     with hostile(slow) as server:
         list(opened(server, concurrency=3).sample(asked(20, 2), WARM))
-    assert most == 3
+    assert crowd.most == 3
 
 
 def test_several_servers_share_the_work() -> None:
@@ -456,16 +469,45 @@ def test_a_wait_of_hours_is_an_error_and_no_nap() -> None:
 
 def test_a_crowded_server_gets_fewer_requests_at_a_time_and_then_more() -> None:
     def small(connection: Connection, body: Body, before: int) -> None:
-        if connection.server.hostile.open > 4:
-            return connection.json({}, 429)
-        time.sleep(0.01)
+        with crowd.one() as seen:
+            if seen > 4:
+                return connection.json({}, 429)
+            time.sleep(0.01)
         return honest(connection, body, before)
 
+    crowd = Crowd()
     with hostile(small) as server:
         samples = list(opened(server, concurrency=32, attempts=10).sample(asked(100, 1), WARM))
     assert names(samples) == complete(asked(100, 1))
     assert len(server.bodies) < 200
-    assert server.most > 4
+    assert crowd.most > 4
+
+
+def test_a_server_that_answers_nothing_any_more_is_given_up_before_every_prompt_has_used_up_its_tries() -> None:
+    def dying(connection: Connection, body: Body, before: int) -> None:
+        honest(connection, body, before) if len(server.bodies) <= 40 else connection.json({}, 503)
+
+    received: list[Sample] = []
+    with hostile(dying) as server:
+        engine = opened(server, concurrency=32)
+        with pytest.raises(EngineFailed, match=r"nothing answered in 8 rounds .*status 503; all answers"):
+            received.extend(engine.sample(asked(200, 1), WARM))
+    assert len(names(received)) == len(set(names(received))) == 40
+    assert len(server.bodies) < 200
+
+
+def test_a_dead_server_among_others_is_no_reason_to_give_up() -> None:
+    def dead(connection: Connection, body: Body, before: int) -> None:
+        connection.json({}, 503)
+
+    def slow(connection: Connection, body: Body, before: int) -> None:
+        time.sleep(0.03)
+        honest(connection, body, before)
+
+    with hostile(dead) as first, hostile(slow) as second:
+        engine = opened(first, base_urls=[first.url, second.url], concurrency=1)
+        assert names(list(engine.sample(asked(120, 1), WARM))) == complete(asked(120, 1))
+    assert len(first.bodies) > 8
 
 
 def at_most(slots: int) -> Script:

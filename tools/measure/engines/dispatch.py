@@ -3,7 +3,8 @@
 A server has a window, the requests it gets at a time: halved when it is crowded (once per congestion), grown by one
 with each window of answers. It rests as long as it asks to, and longer each time it is crowded again, so that a dead
 one does not swallow what others could answer. A job that brings nothing is tried again after a growing wait, a bounded
-number of times. When one job is given up, nothing new is started and everything under way is still handed over.
+number of times; where no server answers anything any more, it is over sooner. When one job is given up, nothing new is
+started and everything under way is still handed over.
 
 Knows nothing of HTTP: `ask` sends one request and either returns samples or raises Unusable or Refused.
 """
@@ -22,6 +23,8 @@ from tools.errors import EngineFailed
 from tools.records import Request, Sample
 
 LONGEST_WAIT = 30.0
+# rounds without any answer, for each try that a job has: some four minutes as set, in which a server may start anew
+ROUNDS_PER_TRY = 2
 
 
 class Unusable(Exception):
@@ -216,8 +219,11 @@ class Dispatcher:
         job, now = outcome.job, _now()
         if error.crowded:
             outcome.server.crowded(now, outcome.sent, error.rest, self._wait)
+        rounds = min(server.crowdings for server in self._servers)
         if job.tries + 1 >= self._attempts:
             self._give_up(outcome, f"no usable answer in {job.tries + 1} tries, the last")
+        elif rounds >= ROUNDS_PER_TRY * self._attempts:
+            self._give_up(outcome, f"nothing answered in {rounds} rounds of tries, the last")
         due = now + self._wait(job.tries)
         heapq.heappush(self._waiting, self._job(job.request, job.indices, due, job.tries + 1))
 
