@@ -84,7 +84,7 @@ class Hostile:
 
 
 class Crowd:
-    """How many requests are worked on at once. Left before the answer: the next may come while its thread still ends."""
+    """How many requests are worked on at once. Left before the answer, since the next may come while a thread ends."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
