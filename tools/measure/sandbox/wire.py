@@ -19,6 +19,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from json import JSONDecoder, JSONEncoder
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,14 +30,15 @@ ATOMS = frozenset({str, int, float, bool, type(None)})
 BIG = 1 << 64
 DTYPE = re.compile(r"[<>|=][?biufcSUMm]\d*(\[\w+\])?")
 MISFITS = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError, BufferError)
-_encoder = JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
-_scan: Any = JSONDecoder().scan_once  # type: ignore[attr-defined]  # there in every Python, missing in the stubs
+# what json.dumps and json.loads call in the end, made once: there in every CPython, missing in the stubs
+_encode: Any = c_make_encoder(None, JSONEncoder().default, encode_basestring_ascii, None, ":", ",", False, False, True)
+_scan: Any = JSONDecoder().scan_once  # type: ignore[attr-defined]
 PARTS = [str, str, list, str, list]  # kind, operation, changes, printed text, labels forgotten
 
 
 def dumps(value: Any) -> str:
     """JSON in ASCII, without spaces."""
-    return _encoder.encode(value)
+    return "".join(_encode(value, 0))
 
 
 def loads(text: str) -> Any:
@@ -63,6 +65,7 @@ def longest_wait(seconds: float) -> float:
 # what the fork server is told of a program (bytes of address space, CPU seconds, bytes printed; modules to import
 # follow as text), and what it tells (wait status, CPU seconds, seconds on the clock, peak kB)
 ORDER, USAGE = struct.Struct("qqq"), struct.Struct("iddq")
+HEAD = struct.Struct("<I")  # of a frame: its length
 
 
 class Malformed(Exception):
@@ -83,7 +86,7 @@ class Channel:
     def send(self, *frames: bytes) -> None:
         """Send frames whole. Raises Gone where nobody reads any more."""
         try:
-            self.sock.sendall(b"".join(part for frame in frames for part in (struct.pack("<I", len(frame)), frame)))
+            self.sock.sendall(b"".join([HEAD.pack(len(frame)) + frame for frame in frames]))
         except TimeoutError:
             raise
         except OSError as error:
@@ -91,18 +94,14 @@ class Channel:
 
     def receive(self, largest: int = LARGEST_MESSAGE) -> bytes:
         """The next frame. Raises Gone at the end of the stream, Malformed above `largest` bytes."""
-        head = self._take(4)
-        (size,) = struct.unpack("<I", head)
-        if size > largest:
-            raise Malformed(f"a message of {size} bytes; the largest is {largest}")
-        return self._take(size)
-
-    def _take(self, size: int) -> bytes:
-        data = self._rest
-        if len(data) < size:
-            data = self._fill(data, size)
-        self._rest = data[size:]
-        return data[:size]
+        data = self._rest if len(self._rest) >= HEAD.size else self._fill(self._rest, HEAD.size)
+        end = HEAD.size + HEAD.unpack_from(data)[0]
+        if end > HEAD.size + largest:
+            raise Malformed(f"a message of {end - HEAD.size} bytes; the largest is {largest}")
+        if len(data) < end:
+            data = self._fill(data, end)
+        self._rest = data[end:]
+        return data[HEAD.size : end]
 
     def _fill(self, data: bytes, size: int) -> bytes:
         parts, have = [data], len(data)
@@ -137,6 +136,8 @@ def _is_buffer(container: Any) -> bool:
 
 
 def _snapshot(container: Any) -> Any:
+    if type(container) is list:  # by far the most frequent
+        return container.copy()
     if not _is_buffer(container):
         return _elements(container)
     return bytes(container) if isinstance(container, bytearray) else container.tobytes()
@@ -223,8 +224,11 @@ class Shared:
 
     def _held(self) -> set[int]:
         children = {label: self._children(slot[0]) for label, slot in self._slots.items()}
-        inner = collections.Counter(child for found in children.values() for child in found)
-        held = {label for label, slot in self._slots.items() if _references(slot) - inner[label] > _ALONE}
+        inner: dict[int, int] = {}  # a Counter takes longer to make than the few there are to count
+        for found in children.values():
+            for child in found:
+                inner[child] = inner.get(child, 0) + 1
+        held = {label for label, slot in self._slots.items() if _references(slot) - inner.get(label, 0) > _ALONE}
         waiting = list(held)
         while waiting:
             new = [child for child in children[waiting.pop()] if child not in held]
