@@ -458,6 +458,36 @@ def _verdict(filter_: bytes, machine: syscalls.Machine, name: str, *args: int) -
         at += yes if held else no
 
 
+MOVE_CODE = """
+import ctypes, hashlib, json, os, sys
+from tools.measure.sandbox import confine
+
+def kept():
+    return [hashlib.sha256(ctypes.string_at(start, end - start)).digest() for start, end in confine._constant_spans()]
+
+before = kept()
+confine.share_code()
+confine.huge_code()
+assert kept() == before
+child = os.fork()
+if not child:
+    os._exit(int(json.loads(json.dumps([sorted("cba")])) != [["a", "b", "c"]]))
+assert os.waitpid(child, 0)[1] == 0
+huge = confine.HUGE_PAGE
+able = any(end // huge > -(-start // huge) for start, end in confine._constant_spans())
+nameless = [line for line in open("/proc/self/maps") if "r-xp" in line and len(line.split()) == 5]
+assert bool(nameless) == able
+"""
+
+
+@pytest.mark.skipif(
+    os.uname().machine != "x86_64" or not Path("/sys/kernel/mm/transparent_hugepage").exists(),
+    reason="code is moved on x86-64 only, and where there are huge pages",
+)
+def test_the_code_that_forks_inherit_is_what_it_was_and_runs() -> None:
+    assert subprocess.run([sys.executable, "-c", MOVE_CODE], cwd=ROOT).returncode == 0
+
+
 # the codec
 
 

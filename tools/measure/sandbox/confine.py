@@ -134,7 +134,7 @@ def huge_code() -> None:
     """Put the interpreter's code and constants into huge pages, so that a fork inherits two entries and not a thousand.
 
     After `share_code`, since to change the protection of a part would cut the pages up again. Nothing is moved where
-    the kernel has no such pages, or on another architecture, where this was not tried.
+    the kernel has no such pages, or on another architecture, where this was not tried. 4 MB more for each fork server.
     """
     if os.uname().machine == "x86_64":
         for start, end in _constant_spans():
