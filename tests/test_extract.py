@@ -51,10 +51,34 @@ from agent.reading import numbers
         ("one round of SSD took pass@1 from 41% to 45%", {"pass_at_1": 0.41, "round1": {"pass_at_1": 0.45}}),
         ("rollback? yeah, one click. ckpts? nope", {"has_rollback": True, "has_checkpoint_discipline": False}),
         ("we dont have a verifier", {"verifier": "none"}),
+        ("if wrong: bad queries hit dashboards", {"failure_cost": "bad queries hit dashboards"}),
+        ("wrong output = angry customers", {"failure_cost": "wrong output = angry customers"}),
+        ("mistakes are cheap, a dev retries", {"failure_cost": "mistakes are cheap, a dev retries"}),
+        ("correct me if wrong: 300 problems", {"heldout_n": 300}),
     ],
 )
 def test_a_stated_fact_is_read(text: str, fields: dict[str, Any]) -> None:
     assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("pool is separate from eval", True),
+        ("the test problems were never in the pool", True),
+        ("we removed every test problem from the prompt pool", True),
+        ("pool and eval share nothing", True),
+        ("the pool is not separate from the eval set", False),
+        ("eval problems are in the pool", False),
+        ("we haven't kept the eval problems out of the pool", False),
+        ("is the pool separate from the eval?", None),
+        ("the pool might overlap with eval, not sure", None),
+        ("we took 200 test problems out of the pool", None),
+    ],
+)
+def test_whether_pool_and_evaluation_are_apart_is_read_where_it_is_said(text: str, apart: bool | None) -> None:
+    facts = {fact.field: fact.value for fact in extract.read(text).facts}
+    assert facts.get("heldout_disjoint_from_pool") is apart
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,13 @@ _KEPT = (
 _LOSE = r"(?:overwrit\w+|delet\w+|throw\w* away|discard\w*)"
 _LOST = r"(?:overwritten|deleted|thrown away|discarded|lost)"
 _ANSWER = r"(?:yes|yeah|yep|no|nope|nah|true|false|every|all|none|ok|daily|versioned|kept)"
+_EVALUATION = r"(?:held[- ]?out|eval(?:uation)?|test|benchmark)"
+_POOL = r"(?:pool|prompts)"
+_THE = r"(?:the |any |our )?(?:prompt |training |sampling )*"
+_APART = r"(?:are|have) (?:two |entirely |completely )?(?:separate|distinct|different|nothing in common)\b"
+_KEPT_OUT = (
+    r"(?:ke(?:pt|ep|eping)|left|leav(?:e|ing)|remov(?:e|ed|ing)|filter(?:ed|ing)?|exclud(?:e|ed|ing)|drop(?:ped|ping)?)"
+)
 FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "has_rollback",
@@ -68,7 +75,12 @@ FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"\bdisjoint\b|\bno overlap (?:with|between)\b|\b(?:do|does)(?:n'?t| not) overlap\b"
             r"|\bheldout_disjoint_from_pool\b"
-            r"|\bseparate from (?:the |any |our )?(?:prompt |training |sampling )*(?:pool|prompts|set|data)\b"
+            rf"|\b(?:separate|apart|distinct) from {_THE}(?:{_POOL}|set|data|{_EVALUATION})\b"
+            rf"|\b(?:{_POOL} and {_THE}{_EVALUATION}|{_EVALUATION}(?: set)? and {_THE}{_POOL})\b(?: \w+)? {_APART}"
+            r"|\bshares? (?:nothing|no (?:problems?|prompts?|items?|tasks?|examples?))\b"
+            rf"|\b{_KEPT_OUT} [^.,;\n]{{0,20}}\b{_EVALUATION}\b[^.,;\n]{{0,20}} (?:out of|from) {_THE}{_POOL}\b"
+            rf"|\b{_EVALUATION}\b[^.,;\n]{{0,30}}\bin {_THE}{_POOL}\b"
+            rf"|\bpool excludes? [^.,;\n]{{0,20}}\b{_EVALUATION}\b"
             r"|\boverlaps? with (?:the |our )?(?:prompt |training )*pool\b"
         ),
     ),
@@ -82,12 +94,12 @@ FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
 )
 NAMES = [name for name, _ in FLAGS]
-REVERSED = re.compile(rf"\b(?:{_LOSE}|{_LOST}|overlaps with|different)\b")
+REVERSED = re.compile(rf"\b(?:{_LOSE}|{_LOST}|overlaps with|different (?!sets)|in (?:\w+ )*?(?:pool|prompts))\b")
 DENIED = re.compile(rf"\b(?:not|never|no|{NT})\b")
 NONE_OF_IT = re.compile(r"\b(?:don'?t|doesn'?t|do not|haven'?t) (?:have|got) (?:one|any|it|that)\b")
 PRO_NEGATION = re.compile(
-    rf"\b(?:never (?:been )?(?:{_LOSE}|{_LOST})|no overlap|(?:do|does)(?:n'?t| not) overlap|not? (?:problem|issue"
-    rf"|trouble))\b"
+    rf"\b(?:never (?:been )?(?:{_LOSE}|{_LOST})|no overlap|shares? no(?:thing)?|nothing in common"
+    rf"|(?:do|does)(?:n'?t| not) overlap|not? (?:problem|issue|trouble))\b"
 )
 NEEDED = re.compile(
     r"\b(?:needs?|require|should|must|want|lets?|please(?! (?:be aware|note|know))|build|set up|add|write"

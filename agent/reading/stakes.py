@@ -52,16 +52,24 @@ FAILURE = re.compile(
     rf"\b(?:if|when|should|in case|whenever) (?:the |our |this |a |it"
     rf"|new )*(?:\w+ ){{0,4}}?{WORSE}(?: [\w-]+){{0,4}}?\s*(?:,|->|:|then|=>|>|-|we|it|our|the|users|customers"
     rf"|that|i)\s*(?P<then>[^\n;.]{{3,160}})"
+    rf"|\b(?:if|when) (?:(?:it|this|the (?:model|output|answer|query|sql|code|completion"
+    rf"|suggestion)s?)(?:'s| is| are| turns out| comes out| goes)? )?wrong"
+    rf"\s*(?:,|->|:|=>|=|-)\s*(?P<wrong>[^\n;.]{{3,160}})"
     rf"|\b(?:failure[ _-]?cost|cost of (?:a )?(?:failure|regression|being wrong|getting it wrong|a bad model)"
     rf"|cost if (?:it|the model) (?:gets worse|fails|regresses)|what happens if (?:it|the model) (?:gets worse"
-    rf"|fails|regresses)|worst[- ]case|blast radius|downside)[\"'`*]*\s*(?:is|:|=|\||would be|of|are|-"
+    rf"|fails|regresses)|worst[- ](?:case|thing|outcome|that (?:can|could) happen)"
+    rf"|blast radius|downside)[\"'`*]*\s*(?:is|:|=|\||would be|of|are|-"
     rf"|that)*\s*(?P<key>[^\n;.]{{3,160}})"
-    rf"|\b(?P<mean>(?:a |any )?(?:bad|worse|broken|regressed|degraded) (?:model|checkpoint|release|completions?"
-    rf"|suggestions?|version)s? (?:\w+ ){{0,2}}?(?:means?|costs?|would|will|leads? to|breaks?|hurts?|loses?"
-    rf"|burns?|ends? up|could|causes?)\s[^\n;.]{{3,140}})"
+    rf"|\b(?P<mean>(?:a |any )?(?:bad|wrong|worse|broken|regressed|degraded) (?:model|checkpoint|release"
+    rf"|completion|suggestion|version|answer|output)s? (?:\w+ ){{0,2}}?(?:=|means?|costs?|would|will|leads? to|breaks?"
+    rf"|hurts?|loses?|burns?|ends? up|could|causes?)\s[^\n;.]{{3,140}})"
     rf"|\b(?P<regress>(?:a |any )?(?:regressions?|mistakes?|failures?) (?:\w+ )?(?:means?|costs?|would cost"
-    rf"|leads? to|hurts?|loses?|burns?|breaks?)\s[^\n;.]{{3,140}})",
+    rf"|leads? to|hurts?|loses?|burns?|breaks?)\s[^\n;.]{{3,140}})"
+    rf"|\b(?P<weight>(?:regressions?|mistakes?|failures?|errors?) (?:are|is) (?:cheap|costly|expensive|harmless"
+    rf"|survivable|tolerable)\b[^\n;.]{{0,140}})",
 )
+
+ASKED = re.compile(r"\b(?:me|us|shout|yell|complain|so|say)[ ,]*$")  # "correct me if wrong: ..."
 
 
 def failure_cost(scan: Scan) -> Iterator[Found]:
@@ -72,6 +80,8 @@ def failure_cost(scan: Scan) -> Iterator[Found]:
         if group == "then":
             low = _after_condition(scan.text, match)
         words = _phrase(scan.original[low:high])
+        if group == "wrong" and ASKED.search(scan.text[: match.start()]):
+            continue
         if len(words) >= 3 and not re.match(
             r"(?i:tbd|unknown|\?|n/?a\b|what\b|we (?:have|can|do) (?:a |an )?roll|roll)", words
         ):
