@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import passk_inference
@@ -278,3 +284,35 @@ def test_an_effect_of_the_size_that_would_be_seen_is_mostly_seen():
         before, after = rng.binomial(16, chances), rng.binomial(16, chances + effect)
         seen += compare(counts(before.tolist()), counts(after.tolist()), resamples=400).tests[0].sign_flip < 0.05
     assert 65 <= seen <= 95
+
+
+# other machines
+
+
+def floats(node: Any) -> Iterator[float]:
+    if isinstance(node, dict | list):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from floats(inner)
+    elif isinstance(node, float):
+        yield node
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the kernels are those of x86-64")
+def test_the_kernels_of_another_machine_give_the_same_intervals_and_bands(tmp_path: Path) -> None:
+    """Slices add up to the whole, so that the correlation of all rows is singular: noise there must not count."""
+    rng = np.random.default_rng(3)
+    chances = rng.beta(0.4, 1, 220)
+    for name, now in (("base", chances), ("tuned", np.minimum(1, chances * 1.2))):
+        rows = (f"p{i},{'ab'[i % 2]},16,{c}" for i, c in enumerate(rng.binomial(16, now)))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["problem_id,slice,n_samples,n_correct", *rows]) + "\n")
+    command = [sys.executable, "-m", "tui.cli", "compare", str(tmp_path / "base.csv"), str(tmp_path / "tuned.csv")]
+    first, second = (
+        subprocess.run(
+            [*command, "--json"],
+            env=os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for kernel in ("Haswell", "Prescott")
+    )
+    assert list(floats(json.loads(first))) == pytest.approx(list(floats(json.loads(second))), rel=1e-9, abs=1e-9)

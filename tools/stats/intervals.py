@@ -40,6 +40,8 @@ CORRECTION, CAUTION = 0.5, 0.25
 FEWEST = 5
 # below this many events an interval can only be safe, not exact; from here up no measured coverage left .93 to .97
 FEW_EVENTS = 3
+# a direction with less variance than this, in correlations, has none
+NO_VARIANCE = 1e-10
 # weights held in memory at once: 64 MB
 DRAWS_AT_ONCE = 8_000_000
 
@@ -232,8 +234,9 @@ def critical_value(influences: FloatArray, level: float, rng: np.random.Generato
     correlation = covariance / np.outer(scale, scale)
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation)
-    # the symmetric root is unique, so that every LAPACK gives the same draws
-    root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+    # the symmetric root is unique, so that every LAPACK gives the same draws; but the root of a zero with noise on it
+    # is noise a million times larger, and a whole made of its slices always has such a zero
+    root = vectors * np.sqrt(np.where(values > NO_VARIANCE, values, 0)) @ vectors.T
     return float(np.quantile(np.abs(rng.standard_normal((resamples, len(root))) @ root).max(axis=1), level))
 
 
