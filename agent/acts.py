@@ -137,7 +137,7 @@ class Show(Record):
 
 
 class Exported(Record):
-    """A bundle was written. Re-verified means that it was read back and recomputed."""
+    """A bundle was recomputed and written."""
 
     act: Literal["exported"] = "exported"
     folder: str
@@ -269,7 +269,7 @@ def _decide(act: Decide, dossier: Dossier) -> Card:
 
 def _ask(act: Ask, dossier: Dossier) -> Card:
     if act.brief:
-        names = ", ".join(f"**{m.field}**" for m in dossier.missing)
+        names = ", ".join(f"**{literal(m.field)}**" for m in dossier.missing)
         return Card(word="ASK", template=prompts.load("asking_brief", fields=names))
     lead = prompts.load("withheld", wanted=act.wanted) if act.wanted else prompts.load("asking")
     return Card(word="REFUSED" if act.wanted else "ASK", template=f"{lead}\n\n{form(dossier.missing)}")
@@ -277,7 +277,7 @@ def _ask(act: Ask, dossier: Dossier) -> Card:
 
 def form(missing: tuple[Missing, ...]) -> str:
     """Every gap with its reason and the way to close it, group by group."""
-    return "\n".join(f"- **{m.field}** ({m.group}): {m.why} {m.how}" for m in missing)
+    return "\n".join(f"- **{literal(m.field)}** ({m.group}): {literal(m.why)} {literal(m.how)}" for m in missing)
 
 
 def _refuse(act: Refuse, dossier: Dossier) -> Card:

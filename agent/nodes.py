@@ -6,6 +6,7 @@ Each takes the desk (what the session works with) and the state. If a step compu
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from agent.driver import Briefing, Command, Driver, Proposal, grounded
 from agent.state import State, fresh
 from agent.toolbox import Casefile
 from tools import guard
+from tools.errors import StoreCorrupt, StrategistError
 
 MAX_REDRAFTS = 2
 # each costs a few visits of `session.MAX_STEPS`, and all wait in the checkpoint
@@ -127,8 +129,26 @@ def _asking(state: State) -> list[Act]:
 async def run_tool(desk: Desk, state: State) -> dict[str, Any]:
     """Call the tool that the command names."""
     command, rest = _next(state)
-    acts = await asyncio.to_thread(TOOLS[command.request], desk.case, command, state["turn"])
+    acts = await _called(TOOLS[command.request], desk.case, command, state["turn"])
     return _told(state, acts) | {"commands": rest}
+
+
+async def _called(tool: Callable[..., list[Act]], *given: Any) -> list[Act]:
+    """Call a tool, and tell whatever it raises.
+
+    The message that led here is in the log already: an error that ended the process would meet it on every resume, and
+    the session could never be opened again. Raises StoreCorrupt all the same, since then nothing may go on.
+    """
+    try:
+        return await asyncio.to_thread(tool, *given)
+    except StoreCorrupt:
+        raise
+    except StrategistError as error:
+        return [Problem(message=str(error))]
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        seen = f"{type(error).__name__}: {error}"[:300]
+        return [Problem(message=f"this broke inside ({seen}, at {place.name}); the session goes on, please report it")]
 
 
 def _table(case: Casefile, command: Command, turn: int) -> list[Act]:
@@ -170,7 +190,7 @@ async def draft(desk: Desk, state: State) -> dict[str, Any]:
     command, rest = _next(state)
     if command.request == "export":
         shown = events.transcript(e for e in desk.log.events if e.turn < state["turn"])
-        acts = await asyncio.to_thread(toolbox.export, desk.case, command.argument, shown)
+        acts = await _called(toolbox.export, desk.case, command.argument, shown)
     else:
         letter = command.argument.upper() if command.request == "deliver" else "B"
         acts = [Show(letter=letter)] if letter in set("ABCDE") else [Tell(text="help")]  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from agent.acts import Act
 from agent.driver import Briefing, Command, Reading, Request, Role
+from tools.errors import InvalidInput
+from tools.store import at_home
 
 SLASH: dict[str, tuple[Request, str]] = {
     "/attach": ("attach", "take a results file: /attach FILE"),
@@ -136,12 +137,18 @@ def _role_of(word: str, argument: str) -> tuple[str, Role]:
 def _files(message: str) -> Iterator[Command]:
     """Files that exist; a path that is merely mentioned is left alone unless it is clearly handed over."""
     for match in FILE.finditer(message):
-        path = Path(match["path"]).expanduser()
-        if path.is_file() or re.search(
+        if _there(match["path"]) or re.search(
             r"\b(attach\w*|here('s| is| are)|load|use|see)\b", message[: match.start()], re.I
         ):
             before = message[max(0, match.start() - 60) : match.start()]
             yield Command(request="attach", argument=match["path"], role=_spoken_role(before), words=match[0])
+
+
+def _there(path: str) -> bool:
+    try:
+        return at_home(path).is_file()
+    except (InvalidInput, ValueError):  # ValueError: a NUL in the path
+        return False
 
 
 def _spoken_role(before: str) -> Role:

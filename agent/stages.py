@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import prompts
 from agent import toolbox
 from agent.acts import Act, Gated, Noted, Problem, StageName
 from agent.toolbox import Casefile
-from tools.deliver.dossier import GATE, RESULTS, SEAL
+from tools.deliver.dossier import GATE, RESULTS, ROUND_TWO, SEAL
 from tools.deliver.trials import BATTERY
 from tools.errors import InvalidInput
 from tools.judge import battery, gates
@@ -129,10 +130,9 @@ def _settings(given: list[str], known: dict[str, str], where: str) -> dict[str, 
         if not equals or name not in known:
             wanted = f"NAME=VALUE with one of {', '.join(known)}" if known else "nothing behind it"
             raise InvalidInput(f"{pair!r}", wanted, where=where)
+        if name in WHOLE and not re.fullmatch("[0-9]{1,9}", value):
+            raise InvalidInput(f"{name}={value:.80}", "a whole number", where=where)
         settings[name] = value
-    for name in WHOLE:
-        if settings.get(name, "") and not settings[name].isdigit():
-            raise InvalidInput(f"{name}={settings[name]}", "a whole number", where=where)
     return settings
 
 
@@ -234,16 +234,16 @@ def order_of(case: Casefile, entry: Evidence) -> Order:
 def _base(case: Casefile) -> Finished:
     """The run that measured the base; the verdict has to rest on it."""
     base = finished(case, "measure")
-    _check_in_hand(case, RESULTS, base.folder, "/attach")
+    _check_in_hand(case, RESULTS, base.folder / verify.COUNTS, "/attach")
     return base
 
 
-def _check_in_hand(case: Casefile, name: str, run: Path, taken_by: str) -> None:
-    """Raise InvalidInput where the results that the session goes by are not those which the run counted."""
-    held, counted = case.ledger.get(name), run / verify.COUNTS
-    if held is None or held.source is None or held.source.sha256 != read_source(counted)[1].sha256:
-        seen = f"the results in hand are not those of {run.name}"
-        raise InvalidInput(seen, "what this run counted", f"{taken_by} {counted}")
+def _check_in_hand(case: Casefile, name: str, file: Path, taken_by: str) -> None:
+    """Raise InvalidInput where what the session goes by is not the file that the run wrote."""
+    held = case.ledger.get(name)
+    if held is None or held.source is None or held.source.sha256 != read_source(file)[1].sha256:
+        seen = f"other {name.partition('.')[0]} in hand than {file.parent.name} wrote"
+        raise InvalidInput(seen, f"those of {file.name}", f"{taken_by} {file}")
 
 
 def _apart(case: Casefile, base: Finished, pool: tuple[Task, ...], source: Source) -> tuple[str, ...]:
@@ -468,18 +468,20 @@ def gate(case: Casefile, file: str, turn: int) -> list[Act]:
     try:
         tuned = finished(case, "evaluate")
         base = folders(case) / tuned.order.base
-        _check_in_hand(case, RESULTS, base, "/attach")
-        _check_in_hand(case, f"{RESULTS}.tuned", tuned.folder, "/tuned")
-        facts = battery.round_one(base, tuned.folder)
+        _check_in_hand(case, RESULTS, base / verify.COUNTS, "/attach")
+        _check_in_hand(case, f"{RESULTS}.tuned", tuned.folder / verify.COUNTS, "/tuned")
+        _check_in_hand(case, BATTERY, tuned.folder / battery.READINGS, "/battery")
+        facts, rests = battery.round_one(base, tuned.folder), case.dossier.round_one
         if file:
             data, source = read_source(file)
             facts = gates.planned(facts, data, source.name)
+            kept = case.keep(data, f"{ROUND_TWO}.json")
+            rests = (*rests, case.ledger.append(measured("gates.planned", ROUND_TWO, source.name, kept)).id)
         found = gates.round_two(facts, case.policy)
     except InvalidInput as error:
         return [Problem(message=str(error))]
     answer: Literal["open", "closed"] = "open" if found.open else "closed"
     held = {c.name: f"held: {c.seen}" if c.met else f"not held ({c.seen})" for c in found.conditions}
-    rests = case.dossier.round_one
     for name, said in {"answer": answer, **held}.items():
         case.ledger.append(_judged(f"{GATE}.{name}", said, rests, turn))
     return [Gated(answer=answer)]

@@ -20,11 +20,11 @@ from tools.deliver.dossier import COUNTS, RESULTS, Dossier
 from tools.deliver.trials import BATTERY, NOT_RUN, comparison_of
 from tools.errors import InvalidInput, StoreCorrupt
 from tools.evidence import Ledger
-from tools.judge.battery import BatteryRun
+from tools.judge.battery import READINGS, BatteryRun
 from tools.judge.policy import LITERATURE, Policy
 from tools.measure import imports
 from tools.records import Counts, Draft, Evidence, Quantity, Source
-from tools.store import digest, key_of, read_source, write_atomic
+from tools.store import at_home, digest, key_of, read_source, write_atomic
 from tools.workload import fold
 
 VERSION = "1"
@@ -105,9 +105,9 @@ def _attach_results(case: Casefile, path: str, turn: int) -> list[Act]:
     results = imports.read(data, source.name)
     counts = imports.canonical(results.counts)
     kept = case.keep(counts, f"{COUNTS}.jsonl")
+    table = dossier.table_of(dossier.counts_of(counts, kept.name))
     file = case.ledger.append(_file_draft(RESULTS, source, {"format": results.format}, (), turn))
     entry = case.ledger.append(_file_draft(COUNTS, kept, {"format": "counts"}, (file.id,), turn))
-    table = dossier.table_of(dossier.counts_of(counts, kept.name))
     for draft in dossier.table_drafts(table, (entry.id,)):
         case.ledger.append(draft)
     facts = [case.ledger.append(draft) for draft in _measured_facts(results.counts, kept, entry.id)]
@@ -136,8 +136,8 @@ def _attach_battery(case: Casefile, path: str, turn: int) -> list[Act]:
     """The probes' readings of the tuned model; from now on its deltas carry them (BAT-9)."""
     data, source = read_source(path)
     run = BatteryRun.parse(data, source.name)
-    kept = case.keep(data, source.name)
-    case.ledger.append(_file_draft(BATTERY, kept, {"seal": run.seal}, (), turn))
+    kept = case.keep(data, READINGS)
+    case.ledger.append(_file_draft(BATTERY, kept, {"seal": run.seal, "file": source.name}, (), turn))
     record_trials(case)
     return [Tried()]
 
@@ -160,7 +160,8 @@ def spend(case: Casefile, argument: str, turn: int) -> list[Act]:
         data, source = read_source(path)
         costs.rows_of(data, source.name)
         if not case.dossier.costs.has(arm, source.sha256):
-            case.ledger.append(_file_draft(name, case.keep(data, source.name), {}, (), turn))
+            kept = case.keep(data, f"{costs.COST}.jsonl")
+            case.ledger.append(_file_draft(name, kept, {"file": source.name}, (), turn))
             record_trials(case)
     except InvalidInput as error:
         return [Problem(message=str(error))]
@@ -271,14 +272,13 @@ def decide(case: Casefile) -> list[Act]:
 
 
 def export(case: Casefile, folder: str, transcript: str) -> list[Act]:
-    """Write the bundle, read it back and recompute it."""
-    target = Path(folder or "bundle").expanduser()
+    """Write the bundle; it is recomputed before it takes its place."""
     try:
+        target = at_home(folder or "bundle")
         letters = bundle.export(case.dossier, transcript, target)
-        found = bundle.verify(target)
     except InvalidInput as error:
         return [Problem(message=str(error))]
-    return [Exported(folder=str(target), letters=letters)] if found.ok else [Problem(message="; ".join(found.problems))]
+    return [Exported(folder=str(target), letters=letters)]
 
 
 def references(case: Casefile) -> dict[str, str]:

@@ -57,6 +57,17 @@ def copy(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "copy"))
 
 
+def test_a_bundle_that_would_not_verify_leaves_the_one_that_stands(
+    case: Dossier, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(copy)
+    monkeypatch.setattr(bundle, "_recompute", lambda files: (["ledger.jsonl: E1 is not what is recomputed"], 0))
+    with pytest.raises(InvalidInput, match=r"would not verify .*E1 is not"):
+        bundle.export(case, "other words", copy)
+    assert contents(copy) == before
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -509,6 +520,17 @@ def test_an_altered_byte_of_what_was_paid_is_found(session: Casefile, tmp_path: 
         resum(tmp_path / "b")
 
 
+def forge(case: Dossier, folder: Path) -> None:
+    """Write the bundle that `export` refuses to write."""
+    with pytest.raises(InvalidInput, match="would not verify"):
+        bundle.export(case, WORDS, folder)
+    verdict = case.recorded_verdict
+    assert verdict is not None
+    with bundle._closed(case.ledger, verdict, WORDS.encode()) as ledger:
+        files, _ = bundle.compose(ledger, case.artifacts, WORDS.encode())
+    bundle._write(files, folder)
+
+
 @pytest.mark.parametrize(
     "name", ["spent.tuned.made.gpu", "spent.tuned.made.usd", "spent.tuned.per_hour", "pareto.no_worse"]
 )
@@ -524,7 +546,7 @@ def test_a_figure_of_cost_that_the_files_do_not_give_is_found(
         if entry.id == wanted and quantity is not None:
             quantity = quantity.model_copy(update={"value": quantity.value * 0.9})
         forged.append(Draft(**entry.model_dump(exclude={"id", "prev"}) | {"quantity": quantity}))
-    bundle.export(dossier.rebuild(forged, session.fetch), WORDS, tmp_path / "b")
+    forge(dossier.rebuild(forged, session.fetch), tmp_path / "b")
     assert any(f"{wanted} ({name}) is not what is recomputed" in p for p in bundle.verify(tmp_path / "b").problems)
 
 
@@ -533,7 +555,7 @@ def test_an_invented_figure_of_cost_is_found(tmp_path: Path) -> None:
     true = next(entry for entry in case.ledger.entries if entry.name == "spent.tuned.made.gpu")
     invented = true.model_copy(update={"name": "spent.tuned.made.saved", "key": "another"})
     case.ledger.append(Draft(**invented.model_dump(exclude={"id", "prev"})))
-    bundle.export(case.dossier, WORDS, tmp_path / "b")
+    forge(case.dossier, tmp_path / "b")
     assert any("spent.tuned.made.saved) is no figure" in problem for problem in bundle.verify(tmp_path / "b").problems)
 
 

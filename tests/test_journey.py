@@ -196,3 +196,42 @@ def test_results_after_tuning_travel_in_the_bundle_and_are_recomputed(tmp_path: 
         file.write_text(whole.replace(old, new, 1))
         assert any(name in problem for problem in bundle.verify(tmp_path / "bundle").problems)
         file.write_text(whole)
+
+
+def test_what_breaks_a_turn_ends_neither_the_session_nor_its_resume(tmp_path: Path) -> None:
+    """A message is in the log before it is handled: what ended the process would end it on every resume."""
+    rows = [f"p{i},{{}},16,{i % 9}" for i in range(30)]
+    for name, label in (("overall", "overall"), ("unknown", "x {{E9999}}"), ("known", "x {{E1|value}}")):
+        lines = ["problem_id,slice,n_samples,n_correct", *(row.replace("{}", label) for row in rows)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    said = [
+        "/attach overall.csv",
+        "/attach unknown.csv",
+        "/attach known.csv",
+        "/run measure embedded n=",
+        "/run measure embedded n=\u00b2",
+        "/attach ~nobody-of-that-name/x.csv",
+        "I have my results in ~nobody-of-that-name/foo.csv",
+        "/gate deep.json",
+    ]
+    output = converse(tmp_path, said)
+    assert "a slice is named overall" in output
+    assert output.count("a whole number") == 2
+    assert output.count("home of an unknown user") >= 1
+    assert "slices.x no" not in output
+    again = strategist("chat", "--plain", "--resume", home=tmp_path, stdin="/status\n")
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_same_bytes_under_another_name_are_the_same_figures(tmp_path: Path) -> None:
+    better = {name: [min(16, c + 2) for c in counts] for name, counts in SHARP_ON_HARD.items()}
+    write_counts(tmp_path / "base.jsonl", SHARP_ON_HARD)
+    write_counts(tmp_path / "tuned.jsonl", better)
+    for name in ("readings", "copy"):
+        write_readings(tmp_path / f"{name}.json")
+        write_costs(tmp_path / f"{name}.jsonl", SAMPLED, TRAINED)
+    handed = ["/battery readings.json", "/battery copy.json", "/cost readings.jsonl", "/cost none", "/cost copy.jsonl"]
+    lines = [*FACTS, "/attach base.jsonl", "/tuned tuned.jsonl", *handed, "/verdict", "/export bundle"]
+    assert "[EXPORTED]" in converse(tmp_path, lines)
+    assert bundle.verify(tmp_path / "bundle").ok

@@ -154,6 +154,15 @@ def test_readings_travel_with_every_delta_from_then_on(case: Casefile, tmp_path:
     assert "| self_bleu | alert | 40% [30 to 50%] | 10% | 200 |" in section
 
 
+@pytest.mark.parametrize("probes", [["a|b {{E1}}"], ["pass@1 rose 43%"], ["self_bleu", "self_bleu"]])
+def test_readings_name_each_probe_once_and_by_its_name(probes: list[str], case: Casefile, tmp_path: Path) -> None:
+    path = Path(write_readings(tmp_path / "readings.json"))
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "readings": [{**told["readings"][0], "probe": name} for name in probes]}))
+    (problem,) = toolbox.attach(case, str(path), "battery", 1)
+    assert "each probe once, by its name" in str(problem)
+
+
 def test_a_file_without_readings_is_refused(case: Casefile, tmp_path: Path) -> None:
     (act,) = toolbox.attach(case, str(write_counts(tmp_path / "a.jsonl", FLAT)), "battery", 1)
     assert "holds no readings" in str(act)
@@ -219,6 +228,16 @@ def test_the_same_file_twice_counts_once_and_one_that_has_grown_replaces_what_it
     toolbox.spend(case, path, 4)
     assert value(case, "spent.tuned.made.gpu") == 240
     assert [file.place for file in case.dossier.costs.files["tuned"]] == ["cost/tuned-2.jsonl"]
+
+
+def test_a_file_that_was_handed_over_before_its_last_line_ended_is_known_again(case: Casefile, tmp_path: Path) -> None:
+    path = write_costs(tmp_path / "cost.jsonl", SAMPLED)
+    whole = (tmp_path / "cost.jsonl").read_bytes()
+    (tmp_path / "cost.jsonl").write_bytes(whole.rstrip(b"\n"))
+    toolbox.spend(case, path, 1)
+    write_costs(tmp_path / "cost.jsonl", SAMPLED, TRAINED)
+    toolbox.spend(case, path, 2)
+    assert value(case, "spent.tuned.made.gpu") == 240
 
 
 def test_a_turn_of_costs_that_runs_again_adds_nothing(case: Casefile, tmp_path: Path) -> None:

@@ -32,15 +32,22 @@ def key_of(tool: str, version: str, params: Any, *sources: Source) -> str:
     return digest(canonical([tool, version, params, [s.sha256 for s in sources]]))
 
 
+def at_home(path: Path | str) -> Path:
+    """A path that a person wrote, with ~ as a home folder. Raises InvalidInput where nobody has that home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput("names the home of an unknown user", "a path", "check the path", where=str(path)) from error
+
+
 def read_source(path: Path | str) -> tuple[bytes, Source]:
     """The bytes of a file a person named, with their source record. Raises InvalidInput if unreadable."""
-    path = Path(path).expanduser()
+    path = at_home(path)
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(
-            f"cannot be read ({error.strerror})", "a readable file", "check the path", where=str(path)
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        seen = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"cannot be read ({seen})", "a readable file", "check the path", where=str(path)) from error
     return data, Source(name=path.name, sha256=digest(data))
 
 

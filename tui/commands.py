@@ -176,7 +176,7 @@ def _json_line(line: str, where: str) -> Any:
 
 
 def export(arguments: Arguments) -> int:
-    """The bundle of a session, written and read back."""
+    """The bundle of a session, recomputed and written."""
     from agent.events import EventLog, transcript
     from agent.session import locked
     from agent.session import sessions as found

@@ -184,11 +184,11 @@ def _gate_lines(found: GateResult) -> Iterator[str]:
 
 def cost(arguments: Arguments) -> int:
     """What runs cost, by stage, as it was measured."""
-    from tools.runs import Rows
     from tools.stats import cost as costs
+    from tools.store import read_source
 
-    files = ([costs.Cost.model_validate(row) for row in Rows(run / "cost.jsonl")] for run in arguments.runs)
-    found = costs.totals(row for file in files for row in costs.as_served(file))
+    files = (read_source(run / "cost.jsonl") for run in arguments.runs)
+    found = costs.totals(row for data, source in files for row in costs.read(data, source.name))
     lines = [f"{'stage':12} {'hours':>9} {'CPU-hours':>10} {'GPU-hours':>10} {'tokens':>12}"]
     lines += [
         f"{t.stage:12} {t.wall_hours:>9.3f} {t.cpu_hours:>10.3f} {t.gpu_hours:>10.3f} {t.tokens:>12,}" for t in found

@@ -41,7 +41,7 @@ CLOSING = "bundle"
 REPORT, PAGE, INDEX, CLAIMS, LEDGER = "REPORT.md", "report.html", "bundle.json", "claims.json", "ledger.jsonl"
 TRANSCRIPT, SEAL, SUMS = "transcript.md", "seals/seal.json", "SHA256SUMS"
 # files that were measured and not written here: what all else is recomputed from
-GIVEN = ("counts/", "battery/", "cost/")
+GIVEN = ("counts/", "battery/", "cost/", "gate/")
 SEALED = ("battery.yaml", "gate.yaml", "pipeline.yaml")
 FORMAT = "ssd-strategist bundle"
 # tools whose figures rest on the files of trials and of what they cost
@@ -67,8 +67,9 @@ class Verification(Record):
 def export(case: Dossier, transcript: str, folder: Path) -> tuple[str, ...]:
     """Write the bundle of a recorded verdict and return the letters of its deliverables.
 
-    The folder appears whole or not at all; a bundle that stands there is replaced in one step. Raises InvalidInput
-    where no verdict is recorded for the facts as they stand, or where the folder is anything but a bundle.
+    It is recomputed first, and appears whole or not at all; a bundle that stands there is replaced in one step. Raises
+    InvalidInput where no verdict is recorded for the facts as they stand, where the folder is anything but a bundle,
+    and where the new one would not verify.
     """
     verdict = case.recorded_verdict
     if verdict is None:
@@ -77,6 +78,8 @@ def export(case: Dossier, transcript: str, folder: Path) -> tuple[str, ...]:
     words = transcript.encode("utf-8", "replace")
     with _closed(case.ledger, verdict, words) as ledger:
         files, letters = compose(ledger, case.artifacts, words)
+    if problems := _problems(files)[0]:
+        raise InvalidInput(f"would not verify ({'; '.join(problems)})", "a bundle that does", where=str(folder))
     _write(files, folder)
     return letters
 
@@ -291,11 +294,12 @@ def _write(files: Files, folder: Path) -> None:
         _flush_folders(beside)
         _take_place(beside, folder)
         _flush_folders(folder.parent, deep=False)
-        shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise InvalidInput(
             f"cannot be written ({error.strerror})", "a folder to write to", where=str(folder)
         ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _flushed(path: Path, data: bytes) -> None:
@@ -346,17 +350,22 @@ def verify(folder: Path) -> Verification:
 
     Raises InvalidInput where the path is no bundle at all; anything wrong within one is a problem that names the file.
     """
-    files, problems = _read(folder)
+    files, unread = _read(folder)
+    found, recomputed = _problems(files)
+    problems = tuple(dict.fromkeys([*unread, *found]))
     root = digest(files.get(SUMS, b""))
-    problems += _sums(files)
+    return Verification(ok=not problems, problems=problems, recomputed=recomputed, root=root)
+
+
+def _problems(files: Files) -> tuple[list[str], int]:
+    """What is wrong with the files of a bundle, and how many figures were recomputed."""
     try:
         found, recomputed = _recompute(files)
     except StrategistError as error:
         found, recomputed = [str(error)], 0
     except Exception as error:  # a forged ledger can break rendering anywhere; that is a finding, not a crash
         found, recomputed = [f"{LEDGER} cannot be composed again ({type(error).__name__}: {error})"], 0
-    problems = list(dict.fromkeys([*problems, *found]))
-    return Verification(ok=not problems, problems=tuple(problems), recomputed=recomputed, root=root)
+    return [*_sums(files), *found], recomputed
 
 
 def _read(folder: Path) -> tuple[Files, list[str]]:

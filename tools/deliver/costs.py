@@ -58,12 +58,14 @@ def rows_of(data: bytes, name: str) -> tuple[Cost, ...]:
 
 @lru_cache(maxsize=64)
 def beginnings(data: bytes) -> frozenset[str]:
-    """The sha256 of the file and of its every beginning that ends with a line: a run only ever appends."""
+    """The sha256 of the file and of its every beginning that ends with a row, its line end there yet or not."""
     so_far = hashlib.sha256()
     found = []
     for line in data.splitlines(keepends=True):
-        so_far.update(line)
-        found.append(so_far.hexdigest())
+        row = line.rstrip(b"\r\n")
+        for part in (row, line[len(row) :]):
+            so_far.update(part)
+            found.append(so_far.hexdigest())
     return frozenset(found)
 
 

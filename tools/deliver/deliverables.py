@@ -375,7 +375,9 @@ def round_two(dossier: Dossier) -> str | None:
     state = _state(
         "the conditions below, fixed before round one; gate.yaml holds the same",
         "what round one showed, as the gate answered" if dossier.gate else "nothing yet: there is no round-one model",
-        "all readings of round one, a fresh held-out slice, and a fresh prompt pool",
+        "what the answers below say was not shown"
+        if dossier.gate
+        else "all readings of round one, a fresh held-out slice, and a fresh prompt pool",
     )
     parts = (state, _GATE, _declared(dossier, f"{PLAN}.gate"), gate_answers(dossier))
     return "\n\n".join(part for part in parts if part)

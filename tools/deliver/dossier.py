@@ -46,7 +46,7 @@ RESULTS = "results"
 VERDICT = "verdict"
 PLAN = "plan"
 ROLLOUT = "rollout"
-GATE, SEAL = "gate", "seal"
+GATE, SEAL, ROUND_TWO = "gate", "seal", "round_two"
 
 # what a plain number of a verdict or a plan is, by the name of its field or of the record that holds it
 UNITS: dict[str, Unit] = {
@@ -169,7 +169,9 @@ class Dossier:
     def gate(self) -> list[Evidence]:
         """What that gate answered last, its answer first; [] where it was not asked of round one as it stands."""
         newest = {entry.name: entry for entry in self.ledger.named(GATE)}
-        return [entry for entry in newest.values() if entry.inputs == self.round_one]
+        seen = len(self.round_one)
+        # behind what round one showed may stand the file with what is planned for round two
+        return [entry for entry in newest.values() if entry.inputs[:seen] == self.round_one]
 
     @property
     def recorded_verdict(self) -> Evidence | None:
@@ -201,6 +203,7 @@ def rebuild(ledger: Ledger, read: Callable[[Source], bytes], policy: Policy | No
     table = as_recorded(table_of(counts), ledger) if counts else None
     tried = trials.gather(counts, named, counts_of)
     spent = costs.gather(ledger.entries, placed)
+    named(ROUND_TWO)
     verdict = judging.decide(workload, table, policy)
     plan = design(workload, verdict, policy) if verdict.verdict.startswith("GO-") and verdict.other is None else None
     return Dossier(ledger, policy, workload, counts, table, verdict.missing, verdict, plan, tried, spent, artifacts)
@@ -211,6 +214,8 @@ def place_of(name: str) -> str:
     kind, _, arm = name.partition(".")
     if kind == trials.BATTERY:
         return "battery/readings.json"
+    if kind == ROUND_TWO:
+        return "gate/round_two.json"
     return f"{kind}/{arm or 'heldout'}.jsonl"
 
 

@@ -7,6 +7,7 @@ a seal; readings carry its hash, so that a gate can tell those that were taken u
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ from tools.store import read_source, write_atomic
 
 SEAL, READINGS, PROBES = "seal.json", "readings.json", "probes"
 PROBE_SETS: tuple[ProbeSet, ...] = ("safe", "unsafe", "off_format")
+PROBE_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
 # per probe set, prompt id -> what a right answer holds
 Expected = Mapping[ProbeSet, Mapping[str, str]]
 
@@ -41,10 +43,15 @@ class BatteryRun(Battery):
     def parse(cls, data: bytes, name: str) -> Self:
         """Readings as `strategist probe` writes them. Raises InvalidInput where the file holds none."""
         try:
-            return cls.model_validate_json(data)
+            found = cls.model_validate_json(data)
         except ValidationError as error:
             fault = error.errors()[0]["msg"]
             raise InvalidInput(f"holds no readings ({fault})", "a run's readings.json", where=name) from error
+        probes = [*(reading.probe for reading in found.readings), *(missed.probe for missed in found.not_read)]
+        for probe in probes:
+            if not PROBE_NAME.fullmatch(probe) or probes.count(probe) > 1:
+                raise InvalidInput(f"reads {probe!r:.80}", "each probe once, by its name", where=name)
+        return found
 
     @property
     def answers(self) -> tuple[Reading, ...]:

@@ -70,7 +70,7 @@ def planned(facts: RoundOne, data: bytes, name: str) -> RoundOne:
         if not isinstance(told, dict) or not set(told) <= set(PLANNED):
             raise InvalidInput("says other things than round two's", f"an object with {', '.join(PLANNED)}", where=name)
         return RoundOne.model_validate({**facts.model_dump(), **told})
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot be used ({error})", f"JSON with {', '.join(PLANNED)}", where=name) from error
 
 

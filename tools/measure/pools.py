@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tools.errors import InvalidInput
+from tools.store import at_home
 
 IDS = ("id", "task_id", "prompt_id", "question_id", "problem_id")
 PROMPTS = ("prompt", "text", "question", "instruction", "question_content", "complete_prompt", "instruct_prompt")
@@ -22,7 +23,7 @@ def located(name: Path | str) -> Path:
     """The file of that name; `embedded` and `embedded-pool` are the sets that come with the product."""
     ours = {"embedded": "evaluation.jsonl", "embedded-pool": "pool.jsonl"}
     file = ours.get(str(name))
-    return Path(name).expanduser() if file is None else Path(__file__).parent / "embedded" / file
+    return at_home(name) if file is None else Path(__file__).parent / "embedded" / file
 
 
 def prompts(path: Path) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from tools.errors import InvalidInput
 from tools.records import Extraction, Record, Sample
+from tools.store import at_home
 
 IDS = ("task_id", "id", "question_id", "problem_id")
 UNKNOWN = "unknown"
@@ -75,7 +76,7 @@ def read(path: Path | str, ids: Sequence[str] = ()) -> Iterator[Answer]:
     ids: those of the problems, in the order of the problem file; an answer to any other is refused, and a
     generations.json cannot be read without them. Raises InvalidInput by file, line and key as it goes.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     found = _folder(path, ids) if path.is_dir() else _file(path, ids)
     return _numbered(found, path.name, frozenset(ids))
 

@@ -21,7 +21,7 @@ from typing import Any
 from tools.errors import EngineFailed, InvalidInput
 from tools.measure.engines import Identity, embedded, seed_of
 from tools.records import Decoding, Request, Sample
-from tools.store import digest
+from tools.store import at_home, digest
 
 EMBEDDED = "embedded"
 # samples of one prompt beside each other; a run that grows by multiples of this draws nothing twice
@@ -184,7 +184,7 @@ def batches(requests: Sequence[Request], lengths: dict[str, int], rows: int) -> 
 
 def folder_of(path: str | Path) -> Path:
     """A model's or an adapter's folder. Raises InvalidInput where there is none."""
-    folder = Path(path).expanduser()
+    folder = at_home(path)
     if not folder.is_dir():
         raise InvalidInput("there is no such folder", "a model folder on this machine", where=str(path))
     return folder
