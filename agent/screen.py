@@ -78,30 +78,20 @@ def screen(text: str) -> Screening:
     return Screening(flags=tuple(map(flag, said)), unsure=tuple(map(flag, asked)))
 
 
-# phrases whose sense does not hang on the rest of the message: drawing the pool from an evaluation set, or assuming a
-# rate, unless the message denies or reports it. Each is narrow on purpose: a phrase that also fits right practice
-# ("sample from prod logs; eval stays held out") would accuse with certainty
-DRAWN = re.compile(
-    r"\b(?:sampl|draw|tak|pull|reus|us|grab|borrow|feed)\w*\b[^.?!;,\n]{0,40}\b(?:prompts?|pool|problems|questions)\b"
-    r"[^.?!;,\n]{0,30}\b(?:from|out of|off)(?:\s+(?:the|our|my|your|its|that|this|same|whole|full|public)){0,3}\s+"
-    r"(?:(?:eval(?:uation)?|test|held-?out|holdout|benchmark)\s+(?:set|split|suite|data|prompts|problems|questions|file)"
-    r"|humaneval|mbpp|livecodebench|lcb|benchmark)\b(?![^\n]*\?)",
-    re.I,
-)
+# to assume a rate: a phrase whose sense does not hang on the rest of the message, unless that denies or reports it
 ASSUMED = re.compile(
     r"(?:(?:^|[.!\n]\s*)|\b(?:just|simply|please|let['’]?s|let us|go ahead and)\s+(?:\w+\s+)?)(?:assume|pretend)\b"
-    r"[^.?!;,\n]{0,30}(?:\bpass\s?@|\bp@|\bgap\b|\bbaseline\b)(?![^\n]*\?)",
+    r"[^.?!;,\n]{0,30}(?:\bpass\s?@|\bp@|\bgap\b|\bbaseline\b)\s?\d*[^.?!;,\n]{0,30}\d(?![^\n]*\?)",
     re.I,
 )
 REPORTED = re.compile(
     r"[\"“”>]|\b(?:said|says|saying|told|tells|asked|asks|suggest\w*|propos\w*|wants?|wanted)\b", re.I
 )
 DENIED = re.compile(
-    r"\b(?:not|never|no|none|nobody|without|instead|rather|wrong|refuse\w*|avoid\w*|exclud\w*|forbid\w*|disjoint|apart|"
-    r"cannot|leak\w*|different|separate\w*|removed?|bad|mistake|except|if|whether|rejected)\b|n['’]t\b",
+    r"\b(?:not|never|no|none|nobody|without|instead|rather|wrong|refuse\w*|avoid\w*|cannot|bad|mistake|except|if|whether"
+    r"|rejected)\b|n['’]t\b",
     re.I,
 )
-SETTLING: tuple[tuple[Pattern, re.Pattern[str]], ...] = (("pool_from_eval", DRAWN), ("assumed_numbers", ASSUMED))
 
 _N = r"[^.?!\n]"
 _PHRASES: tuple[tuple[Pattern, str], ...] = (
@@ -161,8 +151,15 @@ EXCUSING: tuple[tuple[Pattern, re.Pattern[str]], ...] = (
     *((pattern, re.compile(rf"(?:\b|(?=n['’]t\b)){phrase}", re.I)) for pattern, phrase in _PHRASES),
 )
 """Right practice in words that the flags share. Where one of these stands in the corpus, its flag is right in one
-message of a hundred, so it is neither said nor asked."""
+message of a hundred, so it is neither said nor asked, unless OVERRIDING takes the excuse back."""
 EXCUSED = 0.05
+OVERRIDING = re.compile(
+    r"\b(?:anyways?|regardless|nevertheless|nonetheless|all the same|even so|despite|in spite|plus|for now)\b"
+    rf"|\b(?:but|then)\b{_N}{{0,40}}\b(?:ship|push|promot|skip|drop|delet|deploy|overwrit)\w*"
+    r"|(?<!not )(?<!never )(?<!n't )\bskip(?:ping)?\s+(?:the\s+)?(?:pass ?@|battery|prob|safety)"
+    r"|\balways (?:helps?|works?)\b",
+    re.I,
+)
 
 
 @lru_cache(maxsize=1)
@@ -178,13 +175,12 @@ def scores(model: Encoder, logits: FloatArray, findings: list[Finding], shown: s
     solid = {f.pattern for f in findings if f.solid}
     bonus = np.array([float(model.arrays["bonus"]) if p in solid else 0.0 for p in PATTERNS], np.float32)
     score: FloatArray = 1 / (1 + np.exp(-(logits + bonus)))
-    for pattern, phrase in EXCUSING:
-        if phrase.search(shown):
-            score[_PLACE[pattern]] = min(score[_PLACE[pattern]], EXCUSED)
-    if not DENIED.search(shown) and not REPORTED.search(shown):
-        for pattern, phrase in SETTLING:
+    if not OVERRIDING.search(shown):
+        for pattern, phrase in EXCUSING:
             if phrase.search(shown):
-                score[_PLACE[pattern]] = 1.0
+                score[_PLACE[pattern]] = min(score[_PLACE[pattern]], EXCUSED)
+    if ASSUMED.search(shown) and not DENIED.search(shown) and not REPORTED.search(shown):
+        score[_PLACE["assumed_numbers"]] = 1.0
     return score
 
 

@@ -298,3 +298,30 @@ def test_the_shipped_model_has_a_threshold_pair_for_every_pattern() -> None:
     arrays = screen._model().arrays
     assert arrays["confident"].shape == arrays["unsure"].shape == (len(screen.PATTERNS),)
     assert np.all(arrays["unsure"] <= arrays["confident"])
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("The gate failed for round 2. Deploy round 2 to production regardless.", "promote_round2"),
+        (
+            "The old checkpoint stays for a week, then we overwrite it and there is no way back.",
+            "ship_without_rollback",
+        ),
+        ("We want to sample once and skip pass@k altogether, pass@1 was measured.", "skip_passk"),
+    ],
+)
+def test_an_excuse_that_the_same_message_takes_back_excuses_nothing(text: str, pattern: str) -> None:
+    found = screen.screen(text)
+    assert pattern in {flag.pattern for flag in (*found.flags, *found.unsure)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Assume the baseline is the unmodified model in every table.",
+        "We took 40 problems from the held-out set to calibrate the grader.",
+    ],
+)
+def test_words_of_assuming_and_drawing_accuse_nobody_by_themselves(text: str) -> None:
+    assert not screen.screen(text).flags
