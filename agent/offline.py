@@ -117,7 +117,8 @@ def requests(message: str) -> list[Command]:
 
 def slash(message: str) -> Command:
     """A slash command. An unknown one asks for help."""
-    word, _, argument = message.strip().partition(" ")
+    word, *rest = message.strip().split(maxsplit=1)
+    argument = rest[0] if rest else ""
     request = SLASH.get(word.lower(), ("help", ""))[0]
     argument, role = _role_of(word.lower(), argument.strip())
     return Command(request=request, argument=argument.strip("\"'"), role=role, words=message)

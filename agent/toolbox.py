@@ -168,7 +168,9 @@ def spend(case: Casefile, argument: str, turn: int) -> list[Act]:
     return [Tried()]
 
 
-AMOUNT = re.compile(r"\$? ?(\d{1,5}(?:\.\d{1,6})?) ?(?:usd|dollars)?(?: ?(?:/|per|an?) ?gpu[ -]?h(?:our)?)?", re.I)
+AMOUNT = re.compile(
+    r"\$? ?([0-9]{1,5}(?:\.[0-9]{1,6})?) ?(?:usd|dollars)?(?: ?(?:/|per|an?) ?gpu[ -]?h(?:our)?)?", re.I
+)
 
 
 def price(case: Casefile, argument: str, turn: int) -> list[Act]:

@@ -184,8 +184,9 @@ def export(arguments: Arguments) -> int:
     from tools.deliver import bundle
 
     place = home(arguments)
-    folder = place / "sessions" / arguments.session if arguments.session else next(iter(found(place)), None)
-    if folder is None or not folder.exists():
+    known = {folder.name: folder for folder in found(place)}
+    folder = known.get(arguments.session or next(iter(known), ""))
+    if folder is None:
         raise InvalidInput("there is no such session", "an id from `strategist sessions`", where=str(arguments.session))
     shown = transcript(EventLog(folder / "events.jsonl").events)
     case = Casefile(folder)

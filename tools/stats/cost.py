@@ -253,12 +253,12 @@ def estimate(
 ) -> Estimate:
     """Price `samples` answers to each of `prompts`. tokens_per_second: over all accelerators together.
 
-    Raises InvalidInput where a figure is not positive.
+    Raises InvalidInput where a figure is not positive, or beyond all reason.
     """
     given: dict[str, float] = {"prompts": prompts, "samples": samples, "max_tokens": max_tokens}
     given |= {} if tokens_per_second is None else {"tokens_per_second": tokens_per_second}
-    if bad := [f"{name} = {value}" for name, value in given.items() if not value > 0]:
-        raise InvalidInput(", ".join(bad), "positive figures")
+    if bad := [f"{name} = {value}" for name, value in given.items() if not 1e-6 <= value <= 1e15]:
+        raise InvalidInput(", ".join(bad), "positive figures, none of them beyond all reason")
     answers = prompts * samples
     wall = answers * max_tokens / tokens_per_second / HOUR if tokens_per_second else None
     held = None if wall is None else wall * accelerators
