@@ -239,3 +239,38 @@ def test_a_hundred_kilobytes_of_anything_are_read_in_bounded_time(unit: str) -> 
 )
 def test_what_follows_a_language_can_make_it_one_and_is_no_model(text: str, fields: dict[str, object]) -> None:
     assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our base is a 7B, plus or minus.",
+        "pass@8 is 58%, unconfirmed so far",
+        "pass@1: 41% (a guess)",
+        "180 GPU-hours or so",
+        "we are seven, perhaps",
+        "heldout_n: 350  # to be confirmed",
+        "heldout_n: 350  // still being collected",
+        "pass@1: 60% (target)",
+        "pass@1 is 47%. Not verified yet.",
+        "40 GPU-hours for eval (not approved yet)",
+        "52% pass@1, 66% pass@8, from memory",
+    ],
+)
+def test_an_afterthought_takes_the_certainty_from_the_figure_before_it(text: str) -> None:
+    assert extract.contract(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("pass@8 is 58%, confirmed on a second machine", {"pass_at_k": {"8": 0.58}}),
+        ("heldout_n: 350  # deduplicated", {"heldout_n": 350}),
+        ("pass@1 is 43%, maybe worth a look", {"pass_at_1": 0.43}),
+        ("pass@1 is 43%, and the license is probably MIT", {"pass_at_1": 0.43}),
+        ("pass@1 43%, target 60%", {"pass_at_1": 0.43}),
+        ("180 GPU-hours (planned)", {"gpu_hours_total": 180}),
+    ],
+)
+def test_what_follows_a_figure_and_says_something_else_leaves_it_a_fact(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields

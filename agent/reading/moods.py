@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from agent.reading.afterthoughts import DOUBTED, NOT_GRANTED, UNDONE, VAGUE
+
 Reason = Literal["hedge", "hypothetical", "question", "range", "someone_else", "target", "ambiguous"]
 Kind = Literal["measured", "state", "plan", "identity", "consequence"]
 """What a field holds: a reading, a state of affairs, a choice or budget, what a thing is, what would follow."""
@@ -212,6 +214,8 @@ class Moods:
             return "hypothetical"
         if self.hedged(start, end):
             return "hedge"
+        if reason := self.trailed(end, kind):
+            return reason
         if self.has(HEARSAY, self.sentence(start)[0], start):
             return "someone_else"
         if kind != "identity" and self.told_of_others(start, end, kind):
@@ -255,6 +259,23 @@ class Moods:
         if self.has(DOUBT, end, max(end, last)) and not self._walled(DOUBT, start, first, last):
             return True
         return self._spread(HEDGE_CLAUSE, start, end) or self._spread(DOUBT, start, end)
+
+    def trailed(self, end: int, kind: Kind) -> Reason | None:
+        """What an afterthought makes of a figure: `43%, roughly` or `200  # not built yet`."""
+        if self._followed(DOUBTED, end) or self._followed(VAGUE, end):
+            return "hedge"
+        wish = UNDONE if kind in ("measured", "state") else NOT_GRANTED
+        return "target" if self._followed(wish, end) else None
+
+    def _followed(self, cue: re.Pattern[str], end: int) -> bool:
+        """Whether a cue comes after a figure with nothing between that is said of something else."""
+        places = self.places(cue)
+        index = bisect_left(places, (end, 0))
+        start = places[index][0] if index < len(places) else -1
+        if start < 0 or start > self.sentence(end - 1)[1] or self.has(FINITE, end, start):
+            return False
+        aside = cue is VAGUE or self.text[start:].lstrip()[:1] in ("(", "[")
+        return start <= self.clause(end - 1)[1] if aside else start - end <= 80
 
     def told_of_others(self, start: int, end: int, kind: Kind = "measured") -> bool:
         """Whether the nearest owner named before (or, failing that, after) a span is somebody else."""
