@@ -34,7 +34,8 @@ _WEAK = (
 _STATUS = (
     r"(?:not (?:yet )?(?:built|collected|written|measured|finished|done|ready|frozen|created|labell?ed|there|run|real)"
     r"(?: yet)?|still (?:being|to be) \w+|in progress|under construction|unfinished|wip|to-?do"
-    r"|target(?:ed)?|goal|planned|aspirational|wishful thinking|hoped for|desired|(?:for|by) (?:q[1-4]|next (?:week|month|quarter|year)))"
+    r"|target(?:ed)?|goal|planned|aspirational|wishful thinking|hoped for|desired"
+    r"|(?:for|by) (?:q[1-4]|next (?:week|month|quarter|year)))"
 )
 _REST = r"(?:\s+[a-z'][a-z'-]*){0,6}"
 _FEW = r"(?:\s+(?:number|figure|value|estimate|guess|one|yet|for now|so far|tho(?:ugh)?|right now|tbh|speaking))?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent.reading.defeats import defeat
 from agent.reading.facts import Found
 from agent.reading.moods import NT
 from agent.reading.scan import Scan
@@ -118,6 +119,10 @@ def flags(scan: Scan) -> Iterator[Found]:
                 value, negative = False, True
             if PRO_NEGATION.search(scan.text, low, max(high, match.end())):
                 value = True
+            doubt = defeat(scan.text, *match.span()) if value and not negative else ""
+            if doubt == "doubted":
+                continue
+            value, negative = (False, True) if doubt else (value, negative)
             wanted = value and not negative and NEEDED.search(scan.text[low : match.start()])
             yield Found(name, value, "", *_stretch(scan, match, negative), match.span(), "target" if wanted else "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent.reading.defeats import defeat
 from agent.reading.facts import Found
 from agent.reading.hours import GPU_HOURS
 from agent.reading.moods import NT
@@ -60,7 +61,11 @@ INSIDE = re.compile(
     r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)"
 )
 OF_SAMPLES = re.compile(r"\s*(?:,\s*)?(?:samples|per)")
-EACH = re.compile(r"\s*(?:each|apiece|per)\b")
+PART_AFTER = re.compile(
+    r"\s*(?:each|apiece|per)\b"
+    r"|\s*(?:(?:that|which) )?(?:(?:have|had|were|was|are|got) )?(?:failed|removed|dropped|flagged|leaked|excluded"
+    r"|discarded|overlap\w*|thrown out)\b"
+)
 PART_BEFORE = re.compile(
     r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed|wrong|dropped"
     r"|removed"
@@ -76,7 +81,7 @@ def heldout_n(scan: Scan) -> Iterator[Found]:
             continue
         before = scan.before(number.start, 60)
         noun, cue = PROBLEM_NOUN.match(scan.text, number.end), HELDOUT_CUE.search(before)
-        if noun and (PART_BEFORE.search(before) or EACH.match(scan.text, noun.end())):
+        if noun and (PART_BEFORE.search(before) or PART_AFTER.match(scan.text, noun.end())):
             continue
         letter = value >= 20 and N_CUE.search(before) and not OF_SAMPLES.match(scan.text, number.end)
         named = noun or cue or letter or INSIDE.match(scan.text, number.end)
@@ -156,15 +161,19 @@ UNCHECKED = re.compile(
 CLEAN = re.compile(
     r"\b(?:no contamination(?! (?:check|scan|audit|analysis|report|test|stud))|not contaminated"
     r"|isn't contaminated|uncontaminated|free (?:of|from) contamination|contamination[- ]free"
-    r"|without (?:any )?contamination|zero (?:contamination|hits|overlap)"
+    r"|without (?:(?:any|a single|a) )?(?:contamination|hits?|match(?:es)?|overlaps?|findings?)\b"
+    r"|zero (?:contamination|hits|overlap)"
     r"|contamination[\"'`]?\s*[:=]\s*(?:none|no (?:hits|matches|overlap)|0\b)|no (?:hits|matches"
     r"|overlap)(?! check| scan| audit)|nothing (?:found|flagged))\b",
 )
 CHECK_WORD = re.compile(
-    r"check\w*|controll?ed|decontam\w*|de-contam\w*|clean\w*|scan\w*|verified|audit\w*|passed|\bran\b|done|filter\w*"
-    r"|dedup\w*|tested|screened|removed|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)|no contamination|none"
-    r"|examined|✓|✅|analy[sz]ed|vetted|uncontaminated|isn't|not contaminated",
+    r"checked|controll?ed|contaminated|cleaned|\bclean\b|scanned|verified|audited|pass(?:ed|es)\b|\bran\b|\bdone\b"
+    r"|filtered|dedup(?:ed|licated|ed)\b|tested|screened|removed|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)"
+    r"|no contamination|none|examined|✓|✅|analy[sz]ed|vetted|isn't|not contaminated|complete[sd]?\b|finished|performed"
+    r"|conducted|carried out|in place|\bused|\b(?:we|i) (?:do|did|run|have run|apply|use)\b"
+    r"|all good|went through|came (?:back|out)|cleared|against|[:=](?!\s*(?:see|ask|owner|who)\b)",
 )
+"""That it was done, or a value after the key; the noun alone says only that there is such a thing as a check."""
 
 
 def contamination_checked(scan: Scan) -> Iterator[Found]:
@@ -176,6 +185,11 @@ def contamination_checked(scan: Scan) -> Iterator[Found]:
         words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else scan.text[first:last]
         clean = CLEAN.search(words)
         negative = not clean and UNCHECKED.search(words) is not None
+        if not negative and defeat(scan.text, *match.span()):
+            words = scan.text[first:last]
+            clean, negative = None, UNCHECKED.search(words) is not None
+            if not negative:
+                continue
         if not (clean or negative or CHECK_WORD.search(words)):
             continue
         needed = re.search(r"\b(?:need|needs|must|should|have to|please|let's|require)\b", words) and not re.search(

@@ -1,0 +1,72 @@
+"""What undoes a yes: the thing is named, and then said to have failed, to be gone, or to exist on paper only.
+
+One list for every yes-or-no fact and the verifier. A defeat is a predicate of the thing itself (`the rollback script is
+broken`, `contamination: failed`), so `12 problems failed the check` and `we roll back a broken model` are none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Defeat = Literal["", "doubted", "denied"]
+
+_PART = (
+    r"(?:[\s'\"`*(_-]*(?:plan|strateg(?:y|ies)|path|procedure|scripts?|button|jobs?|story|mechanism|process"
+    r"|polic(?:y|ies)"
+    r"|option|check(?:s|ed|ing|er|ers)?|scan(?:s|ned|ner)?|audit(?:ed)?|filter(?:ing)?|runs?|pass|test(?:s|ing|ed)?"
+    r"|suite"
+    r"|pipeline|tool(?:s|ing)?|stuff|thing|discipline|retention|hygiene|setup|system|flow|feature|done)\b['\"`*)]*)*"
+)
+_LINK = (
+    r"(?:[\s,:=;|(-]*(?:is|are|was|were|has|have|had|been|be|got|gets|keeps|went|but|and|which|that(?:'s)?|they(?:'re)?"
+    r"|it(?:'s)?|all|both|currently|still|mostly|just|purely|basically|only|really|a|an|the|kind of|sort of|now|totally"
+    r"|completely|quietly|pretty much|exists?|existed|somewhere|at the moment|these days|half of them|most of them|we|i"
+    r"|then|since)\b|\.\s+(?=(?:it|they|that)\b))*[\s,:=;|(-]*"
+)
+_GONE = (
+    r"(?:broken|broke\b|gone\b|dead\b|died\b|defunct|disabled|(?:turned|switched) off|commented out"
+    r"|scrapped|abandoned|out of order|non-?existent|imaginary|fictional|a? ?(?:joke|myth|fairy ?tale|fantasy|lie)\b"
+    r"|not a thing|used to (?:be|work|exist)"
+    r"|(?:(?:has|have|do|does|did|wo|ca)n'?t|not|no longer|never|stopped|quit) (?:really |actually |even )?work\w*)"
+)
+_UNREAL = (
+    r"(?:theoretical|in theory|on paper|in principle|aspirational|hypothetical|nominal|in name only|supposed(?:ly)?"
+    r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty"
+    r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced)"
+)
+_UNFINISHED = (
+    r"(?:fail(?:ed|s|ing|ure)?\b|crash\w*|abort\w*|stuck|hung\b|hangs\b|stalled|tim(?:ed|es|ing) out|killed|interrupted"
+    r"|error(?:ed|s|ing)?\b|blew up|blows up|segfault\w*|incomplete|unfinished|partial(?:ly)?|half(?:way)?\b(?! of)"
+    r"|running\b(?! \w+ (?:too|as well))|in progress|ongoing"
+    r"|gave up|given up|ran out|cancel\w*|paused|queued|blocked|postponed|started\b)"
+)
+_OTHERS = (
+    r"(?!\s+(?:ones?|runs?|models?|items?|problems?|rows?|samples?|tasks?|checkpoints?|builds?|deploys?|releases?|cases"
+    r"|tests?|answers?|programs?))"
+)
+_TRUST = (
+    r"[\s:=-]+(?:(?:is|are|was|means|called|amounts to|boils down to|consists of|relies on|to)\s+|(?<=[:=]\s))"
+    r"(?:(?:basically|just|mostly|pretty much|a|an|to|mere|pure|our|more|or|less)\s+)*"
+    r"(?:pray\w*|hop(?:e|ing)\b|luck\b|crossed fingers|fingers crossed|wish\w*)"
+)
+DENIED = re.compile(rf"{_PART}(?:{_LINK}{_GONE}{_OTHERS}|{_TRUST})")
+DOUBTED = re.compile(rf"{_PART}{_LINK}(?:{_UNREAL}|{_UNFINISHED}){_OTHERS}")
+UNREAL = re.compile(rf"{_PART}{_LINK}{_UNREAL}{_OTHERS}")
+BARELY_TRIED = re.compile(
+    r"\b(?:tried to|attempt(?:ed)? (?:to|at|an?)|(?:a|the|our|one) failed|failed to|unable to|gave up on|meant to"
+    r"|so-called|supposed|theoretical|broken"
+    r"|failing|aborted|crashed|alleged)\s+(?:\w+ ){0,3}$"
+)
+
+
+def defeat(text: str, start: int, end: int) -> Defeat:
+    """What the words around a thing make of it: plainly denied, in doubt, or nothing against it."""
+    if DENIED.match(text, end):
+        return "denied"
+    return "doubted" if DOUBTED.match(text, end) or BARELY_TRIED.search(text[max(0, start - 40) : start]) else ""
+
+
+def unreal(text: str, end: int) -> bool:
+    """Whether what judges answers is broken or stands on paper; that a test fails or times out is its work."""
+    return bool(DENIED.match(text, end) or UNREAL.match(text, end))
