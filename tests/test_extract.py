@@ -274,3 +274,103 @@ def test_an_afterthought_takes_the_certainty_from_the_figure_before_it(text: str
 )
 def test_what_follows_a_figure_and_says_something_else_leaves_it_a_fact(text: str, fields: dict[str, Any]) -> None:
     assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("the overlap scan segfaulted, nobody restarted it", {"contamination_checked": False}),
+        ("contamination audit: aborted", {}),
+        ("the contamination job is still queued", {}),
+        ("a contamination check costs us a day", {}),
+        ("we attempted a contamination check, it ran out of memory", {}),
+        ("our rollback procedure is mostly prayer", {"has_rollback": False}),
+        ("the rollback button has been broken since spring", {"has_rollback": False}),
+        ("rollback exists, on paper", {}),
+        ("checkpoint retention was switched off", {"has_checkpoint_discipline": False}),
+        ("the verifier is a pytest suite, currently broken", {}),
+        ("9 problems failed the contamination check and were removed", {"contamination_checked": True}),
+    ],
+)
+def test_a_thing_that_is_named_and_then_undone_is_no_yes(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("the overlap scan finished without hits", {"contamination_checked": True}),
+        ("the contamination audit came back clean", {"contamination_checked": True}),
+        ("rollback works, rehearsed every month", {"has_rollback": True}),
+        ("we can roll back a broken release within minutes", {"has_rollback": True}),
+        ("all checkpoints are kept, failed runs included", {"has_checkpoint_discipline": True}),
+        ("pytest decides; samples whose tests fail are thrown out", {"verifier": "unit_tests"}),
+    ],
+)
+def test_a_plain_yes_stays_a_yes_whatever_else_is_broken(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("They quoted us 900 GPU-hours, management granted 350.", {"gpu_hours_total": 350}),
+        ("We burned 600 GPU-hours on another project last year. For this one there are 150.", {"gpu_hours_total": 150}),
+        (
+            "The previous checkpoint, codellama-13b, was at 27% pass@1. Our current model, starcoder2-15b, is at 35%.",
+            {"model_name": "starcoder2-15b", "pass_at_1": 0.35},
+        ),
+        ("As soon as the order is delivered we have 8 H200s; for now it's an L40S.", {"gpu_type": "L40S"}),
+        ("We cannot get H100s. A6000s, two of them.", {"gpu_type": "A6000"}),
+        ("no A100s in this building", {}),
+        ("we used to run on T4s, today on an A10G", {"gpu_type": "A10G"}),
+    ],
+)
+def test_what_is_quoted_old_denied_or_still_to_come_does_not_win(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("We will use 8 H100s for 2 days", {"gpu_type": "H100", "gpu_hours_total": 384}),
+        ("We have H100s, no A100s", {"gpu_type": "H100"}),
+        ("We'll have 350 GPU-hours once you agree.", {"gpu_hours_total": 350}),
+        ("You asked for the model: codegemma-7b", {"model_name": "codegemma-7b"}),
+        ("Same model as the old team used, now at 41% pass@1", {"pass_at_1": 0.41}),
+    ],
+)
+def test_a_plan_or_a_denial_of_something_else_leaves_the_fact(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (
+            "Priya's squad gets 58% pass@1 with this checkpoint; ours on our 190 problems is 46%.",
+            {"heldout_n": 190, "pass_at_1": 0.46},
+        ),
+        ("Per the Granite technical report pass@8 is 77%, we only managed 69%.", {"pass_at_k": {"8": 0.69}}),
+        ("another lab sees 55% pass@1", {}),
+        ("the documentation says pass@1 is 62%", {}),
+        ("the release notes put pass@8 at 71%", {}),
+        ("a group down the hall has pass@1 at 51%", {}),
+        ("The authors of codegemma-7b got 56% pass@1.", {}),
+    ],
+)
+def test_the_figures_of_others_are_not_ours(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("According to our logs pass@1 is 41%", {"pass_at_1": 0.41}),
+        ("Our team's pass@1 is 44%", {"pass_at_1": 0.44}),
+        ("Today's team is five people", {"team_size": 5}),
+        ("pass@1 is 41%, per our own harness", {"pass_at_1": 0.41}),
+    ],
+)
+def test_our_own_account_is_ours(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields

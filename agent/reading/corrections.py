@@ -7,9 +7,9 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from agent.reading import numbers
+from agent.reading.bygone import NOT_THIS
 from agent.reading.facts import Correction, Fact, Found
-from agent.reading.moods import NT
-from agent.reading.scan import Scan
+from agent.reading.scan import Scan, plain
 
 FIRST_WINS = {"model_name", "gpu_type", "license", "purpose", "failure_cost", "comparator", "verifier", "benchmark"}
 """Said twice with different words, the first stands unless the message corrects it: the rest is elaboration."""
@@ -25,58 +25,69 @@ CORRECTION = re.compile(
 CONTRAST = re.compile(
     r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
     r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
+    r"|(?:the |our |this )?(?:current|new|present) (?:base |base)?(?:model|checkpoint|run|set|split|base)"
     r"|not \d[\d.,]*\s?%?,? but|(?:we|they)(?:'?re| are| have| stand)"
     r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b"
 )
+REPLACES = re.compile(
+    r"\b(?:signed off(?: on)?|approved|granted(?: us)?|allotted|allocated|awarded|(?:gave|give|gives|left) us|gets?|got"
+    r"|received|ended up with|settled (?:on|for)|have|there(?:'s| is| are)|(?:re)?produced?|measured?|see|saw"
+    r"|obtain(?:ed)?"
+    r"|reach(?:ed)?|manage[d]?|observed?)\b"
+)
+"""What gives a figure in place of one that was no fact: `they quoted 500 GPU hours, finance approved 300`."""
 LEADS = re.compile(
     r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size"
     r"|read"
     r"|to|say|right|correct|one|i|meant|mean|wait|no|sorry|rather|at|stands|have|only|just|we|they|are"
-    r"|we're)\b[\s,:]*)*"
+    r"|we're|run|use|using|(?:on|with|for|over) (?:our|the|this)(?: own)?(?: \d+)?(?: held-?out| eval| test)?"
+    r"(?: (?:problems|tasks|set|split|suite|data|one|side))?)\b[\s,:]*)*"
 )
 ALONE = re.compile(r"\s*(?:$|[.,;!)\n]|(?:though|but|and|instead|not|exactly|in total|total|overall)\b)")
 RETRACTION = re.compile(
     r"\b(?:scratch that|strike that|ignore (?:that|the last|what i (?:just )?said)|forget (?:that"
     r"|what i (?:just )?said|i said))\b",
 )
-NOT_THIS = re.compile(
-    r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer"
-    rf"|old(?: value)?(?: was)?|{NT}|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |a |at "
-    r"|be |actually |around |just )?$",
-)
-
-
-NO_LONGER = re.compile(
-    r"\s*(?:%|percent)?,?\s*(?:was (?:last|before|the old|previously|wrong)|(?:on|with|for|from) (?:the"
-    r"|our) (?:old|previous|former|last))\b",
-)
-
-
 ASIDE = re.compile(
     r"\b(?:greedy|fwiw|for reference|humaneval|mbpp|livecodebench|lcb|bigcodebench|swe-?bench|evalplus)\b"
 )
-LONG_AGO = re.compile(r"\b(?:last (?:year|quarter)|(?:years?|months|quarters?) ago|back in|in 20[012]\d)\b")
 
 
-def rebound(scan: Scan, good: list[Found], figures: list[Found]) -> list[Found]:
+def rebound(scan: Scan, stated: list[Found], denied: list[Found], figures: list[Found]) -> list[Found]:
     """Bare figures that refer back, each with the field of the figure before it.
 
-    `pass@1 is 43. no wait, 41` puts a fact right, so it needs one, or one that was denied (good); `our goal is 50%
-    pass@1, today it is 44` sets a fact against a figure that was none, so any figure will do (figures).
+    `pass@1 is 43. no wait, 41` puts a fact right, so it needs one, or one that was denied; `our goal is 50%
+    pass@1, today it is 44` sets a fact against a figure that was none, so any figure will do (figures); `they quoted
+    500 GPU hours, we got 300` needs one that was not taken for a fact.
     """
     added = []
     for number in scan.numbers:
-        corrects = _follows(scan, CORRECTION, number)
-        if not (corrects or _follows(scan, CONTRAST, number)) or not _alone(scan, number):
+        if not _alone(scan, number) or not scan.free(number):
             continue
-        if not scan.free(number) or any(f.start <= number.start < f.end for f in figures):
+        if any(f.start <= number.start < f.end for f in figures):
             continue
-        anchors = good if corrects else [f for f in figures if number.start - f.end <= 80]
-        before = [f for f in anchors if f.end <= number.start and f.unit]
+        before = [f for f in _anchors(scan, number, stated, denied, figures) if f.end <= number.start and f.unit]
+        if number.form == "percent":
+            before = [f for f in before if f.unit == "fraction"]
         if before and (value := revalued(before[-1], number)) is not None:
             at = (number.start, number.end)
             added.append(replace(before[-1], value=value, end=number.end, at=at, doubt=""))
     return added
+
+
+def _anchors(
+    scan: Scan, number: numbers.Number, stated: list[Found], denied: list[Found], figures: list[Found]
+) -> list[Found]:
+    """The figures that a bare one may stand for, by the cue it comes after."""
+    if _follows(scan, CORRECTION, number):
+        return [*stated, *denied]
+    near = [f for f in figures if 0 <= number.start - f.end <= 80]
+    if _follows(scan, CONTRAST, number):
+        return near
+    if not _follows(scan, REPLACES, number) or not near:
+        return []
+    last = max(near, key=lambda f: f.end)
+    return [] if last in stated or scan.moods.asked(*last.at) else [last]
 
 
 def _follows(scan: Scan, cue: re.Pattern[str], number: numbers.Number) -> bool:
@@ -84,11 +95,18 @@ def _follows(scan: Scan, cue: re.Pattern[str], number: numbers.Number) -> bool:
     low = max(number.start - 60, scan.moods.sentence(number.start)[0])
     places = scan.moods.places(cue)
     index = bisect_left(places, (number.start + 1, 0)) - 1
-    return (
-        index >= 0
-        and places[index][0] >= low
-        and LEADS.fullmatch(scan.text, places[index][1], number.start) is not None
-    )
+    if index < 0 or places[index][0] < low:
+        return False
+    return LEADS.fullmatch(_without_names(scan, places[index][1], number.start)) is not None
+
+
+def _without_names(scan: Scan, low: int, high: int) -> str:
+    """A stretch with the names of models left out: `our current model, codegemma-7b, is at`."""
+    text = scan.text[low:high]
+    for start, end in reversed(scan.models):
+        if low <= start and end <= high:
+            text = text[: start - low] + text[end - low :]
+    return text
 
 
 def _alone(scan: Scan, number: numbers.Number) -> bool:
@@ -107,7 +125,7 @@ def revalued(fact: Found, number: numbers.Number) -> float | int | None:
         return numbers.rate(number)
     if fact.unit == "tokens":
         return numbers.tokens(number)
-    return numbers.count(number) if fact.unit == "count" else number.value
+    return numbers.count(number) if fact.unit == "count" else plain(number.value)
 
 
 def settled(scan: Scan, good: list[Fact]) -> tuple[list[Fact], list[Correction]]:

@@ -89,13 +89,28 @@ IF_HARMLESS = re.compile(
     r"|(?:ssd|self-distillation|this|we|it) (?:\w+ )?(?:doesn't|does not|isn't|is not|don't|didn't|turns out"
     r"|fails?|fall))\b",
 )
+_ACCOUNT = (
+    r"(?:according to(?! (?:our|my|us|the (?:logs?|harness|runs?|eval\w*|last)))|per (?:the|their"
+    r"|its)\b(?! (?:problem|task))"
+    r"|et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|literature|blog(?: ?post)?|(?:tech|technical) report"
+    r"|white ?paper|data ?sheet|press (?:release|kit)|release notes?|change ?log|announcement"
+    r"|(?:the|their|its|official|vendor) (?:docs|documentation|website)|docs (?:say|claim|list|state|report)"
+    r"|competitors?(?:'s)?|competition's)"
+)
+_GROUP = r"(?:team|group|company|squad|crew|lab|folks|department|dept|org|division|unit)"
+_OWN = r"(?<!\btoday)(?<!\blet)(?<!\bit)(?<!\bthat)(?<!\bwhat)(?<!\bthere)(?<!\bhere)(?<!\bmodel)(?<!\bcompany)"
+_OTHERS = (
+    rf"(?:(?:an)?other {_GROUP}|sister team|others (?:get|got|report|see|claim|reach|measure)"
+    rf"|[a-z]{{3,}}{_OWN}'s {_GROUP}|{_GROUP} (?:upstairs|downstairs|next (?:floor|door)|down the hall|across the)"
+    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|friend'?s?|next door|salespe\w+)"
+)
+ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
+"""What is written somewhere by somebody else: a paper, a model card's prose, the documentation."""
 SOMEONE = re.compile(
-    r"\b(?:et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|competitors?(?:'s)?|competition's|rivals?"
-    r"|vendors?|blog(?: ?post)?|literature|other (?:team|group|company)"
-    r"|another (?:team|group|company)|sister team|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
+    rf"\b(?:{_ACCOUNT}|{_OTHERS}|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|publicly reported"
-    r"|reference run|friend'?s?|next door|salespe\w+)\b",
+    r"|published|model card|(?:hf|hugging ?face) (?:card|page)|readme says|tweet\w*|reddit|hacker news"
+    r"|publicly reported|reference run)\b",
 )
 HEARSAY = re.compile(
     r"\b(?:he|she|colleagues?|boss|manager|director|cto|ceo|vp|friend|intern|guy|vendor|someone|somebody|people|folks"
@@ -141,7 +156,9 @@ IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
 WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|\s--?\s")
 DREAM = re.compile(
     r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally|not (?:yet )?approved|pending approval|applied for"
-    r"|(?:is|are|was|were|been|we|have|'ve) requested)\b"
+    r"|(?:is|are|was|were|been|we|have|'ve) requested|(?:we|i|they|team)(?: had| have| only| originally| initially)?"
+    r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|propos(?:ed|es)"
+    r"|pitched)\b"
 )
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
 LONGEST_SPAN = 1_000
