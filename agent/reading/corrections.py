@@ -20,7 +20,7 @@ CORRECTION = re.compile(
     r"|not \d[\d.,]*"
     r"|rather|err+|erratum|updated?|edit|fixed|instead of|should read|misread|misspoke|let me (?:check"
     r"|correct)|on second thought"
-    r"|apologies|pardon|no no|nope)\b|(?:^|\n)[ \t]*\*(?=\d))",
+    r"|apologies|pardon|no no|nope|not (?:correct|right)|incorrect)\b|(?:^|\n)[ \t]*\*(?=\d))",
 )
 CONTRAST = re.compile(
     r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
@@ -36,6 +36,13 @@ REPLACES = re.compile(
     r"|reach(?:ed)?|manage[d]?|observed?)\b"
 )
 """What gives a figure in place of one that was no fact: `they quoted 500 GPU hours, finance approved 300`."""
+REFUSES = re.compile(
+    r"(?:^|[\n.;!?,])\s*(?:no|nope|not (?:correct|right|quite|true)|incorrect|wrong|(?:that|this)(?:'s| is| was)"
+    r" (?:wrong|not (?:right|correct)|outdated|old))[.,:;!-]+\s*(?:(?:it|that|they|ours|we)(?:'s| is| are|'re"
+    r"| have)|now|make"
+    r" (?:it|that))\s+(?:now |actually |only |just )?(?P<first>\d[\d.,]*\s*%?\s*(?:and|,)\s*)?$"
+)
+"""`Not correct. It is 480 and 61.5%`: what was said just before is put right, in the same order."""
 LEADS = re.compile(
     r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size"
     r"|read"
@@ -69,9 +76,12 @@ def rebound(scan: Scan, stated: list[Found], denied: list[Found], figures: list[
         before = [f for f in _anchors(scan, number, stated, denied, figures) if f.end <= number.start and f.unit]
         if number.form == "percent":
             before = [f for f in before if f.unit == "fraction"]
-        if before and (value := revalued(before[-1], number)) is not None:
-            at = (number.start, number.end)
-            added.append(replace(before[-1], value=value, end=number.end, at=at, doubt=""))
+        refused = REFUSES.search(scan.before(number.start, 60)) is not None
+        for one in reversed(before) if refused else before[-1:]:
+            if (value := revalued(one, number)) is not None:
+                at = (number.start, number.end)
+                added.append(replace(one, value=value, end=number.end, at=at, doubt=""))
+                break
     return added
 
 
@@ -82,7 +92,7 @@ def _anchors(
     if _follows(scan, CORRECTION, number):
         return [*stated, *denied]
     near = [f for f in figures if 0 <= number.start - f.end <= 80]
-    if _follows(scan, CONTRAST, number):
+    if REFUSES.search(scan.before(number.start, 60)) or _follows(scan, CONTRAST, number):
         return near
     if not _follows(scan, REPLACES, number) or not near:
         return []

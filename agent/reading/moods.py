@@ -167,9 +167,10 @@ LONGEST_SPAN = 1_000
 
 @dataclass
 class Moods:
-    """Sentences and clauses of one normalised text, and the mood of any span of it."""
+    """Sentences and clauses of one normalised text, and the mood of any span of it; quoted: lines of somebody else."""
 
     text: str
+    quoted: list[tuple[int, int]] = field(default_factory=list)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
@@ -225,6 +226,8 @@ class Moods:
         """Why a span is not a fact of that kind, or None where it is one."""
         if self.asked(start, end):
             return "question"
+        if any(low <= start < high for low, high in self.quoted):
+            return "someone_else"
         if kind == "consequence":
             return None
         if self.supposed(start, end):
