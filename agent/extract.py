@@ -115,7 +115,9 @@ def _candidates(scan: Scan) -> list[Found]:
     said = prose.read(scan)
     for size in (f for f in said if f.field == "heldout_n"):
         scan.taken.add(size.start, size.end)
-    said += rates.read(scan.text, scan.numbers, scan.taken)
+    said += (shares := rates.read(scan.text, scan.numbers, scan.taken))
+    if not any(f.field == "heldout_n" for f in said + structured.found):
+        said += rates.total_of(scan.text, shares)
     covered = [(f.at, f.field) for f in structured.found]
     return structured.found + [f for f in said if not _covered(f, structured.spans, covered)]
 

@@ -374,3 +374,49 @@ def test_the_figures_of_others_are_not_ours(text: str, fields: dict[str, Any]) -
 )
 def test_our_own_account_is_ours(text: str, fields: dict[str, Any]) -> None:
     assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("> pass@8 is 64%\nNot quite right, sorry.", {}),
+        (
+            "> we have 400 held-out problems and 52% pass@1\nIncorrect. It is 370 and 48.5%.",
+            {"heldout_n": 370, "pass_at_1": 0.485},
+        ),
+        ("> pass@1 is 43%\nThat's correct.", {"pass_at_1": 0.43}),
+        ("> Is pass@1 43%?\nYes.", {"pass_at_1": 0.43}),
+        ("> Rollback?\nYes, tested.", {"has_rollback": True}),
+        ("> pass@1 was at 40% when we last spoke\nWe have an A6000.", {"gpu_type": "A6000"}),
+        ("pass@1 is 43%. That's wrong. It is 45%.", {"pass_at_1": 0.45}),
+    ],
+)
+def test_a_quoted_line_is_somebody_elses_unless_the_answer_agrees(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("2 in 5 on the first try, 3 in 4 given ten goes", {"pass_at_1": 0.4, "pass_at_k": {"10": 0.75}}),
+        ("1 in 4 problems passes", {}),
+        ("pass@8 is 61%, 2 in 5 weeks were lost", {"pass_at_k": {"8": 0.61}}),
+        ("84/240 at k=1, 132/240 at k=8", {"heldout_n": 240, "pass_at_1": 0.35, "pass_at_k": {"8": 0.55}}),
+        ("190 set aside for evaluation", {"heldout_n": 190}),
+        ("Required: >=250 held-out problems. We have 180.", {"heldout_n": 180}),
+        ("checkpoints every epoch, keep all of them in GCS", {"has_checkpoint_discipline": True}),
+        ("checkpoint every epoch but keep only the last", {}),
+        ("Mostly C++20.", {"languages": ["c++"]}),
+        ("pass@8: ~~61%~~ 58.5%", {"pass_at_k": {"8": 0.585}}),
+        ("GPU: ~~A100~~ L40S", {"gpu_type": "L40S"}),
+        ("$ python run_eval.py --k 8", {}),
+        ("python run_eval.py, on Kotlin problems", {"languages": ["kotlin"]}),
+        ("Python only, started with python run_eval.py", {"languages": ["python"]}),
+        ("If it degrades users leave, last time 3% did", {"failure_cost": "users leave, last time 3% did"}),
+        ("if it regresses on long files, reviews slow down", {"failure_cost": "reviews slow down"}),
+    ],
+)
+def test_shares_sizes_struck_figures_and_typed_commands_are_read_for_what_they_are(
+    text: str, fields: dict[str, Any]
+) -> None:
+    assert extract.contract(text) == fields

@@ -58,6 +58,7 @@ FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"|\b{_WEIGHTS}(?:, we (?:keep|save|store|version|archive)| (?:are )?(?:all )?in (?:s3|gcs|the registry"
             rf"|git|dvc))\b"
             rf"|\b{_KEEP}\b[^.;,\n]{{0,40}}\b{_WEIGHTS}\b|\b{_WEIGHTS}\b[^.;,\n]{{0,30}}\b{_KEPT}\b"
+            rf"|\bcheckpoint(?:s|ing)? (?:every|each|per|after)\b[^.;\n]{{0,40}}\b{_KEEP} (?:all|every|each|them)\b"
             rf"|\b{_LOSE}\b[^.;,\n]{{0,30}}\b{_WEIGHTS}\b|\b{_WEIGHTS}\b[^.;,\n]{{0,45}}\b{_LOST}\b"
             rf"|\b(?:ckpts?|checkpoint(?:s|ing)?)(?=[\"'`]?\s*(?::|=)\s*{_ANSWER})"
         ),

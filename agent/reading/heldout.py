@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from agent.reading.defeats import defeat
 from agent.reading.facts import Found
 from agent.reading.hours import GPU_HOURS
 from agent.reading.moods import NT
-from agent.reading.numbers import Number, count
+from agent.reading.numbers import Number, count, ratio
 from agent.reading.scan import Scan, found
 
 BENCHMARK = re.compile(
@@ -59,6 +60,10 @@ NOT_PROBLEMS = re.compile(
 IS_K = re.compile(r"(?:[@^]\s*|\bat\s*|\bk ?= ?|top[- ])$")
 INSIDE = re.compile(
     r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)"
+    r"|\s+(?:(?:are|is|were|of them|have been) )*(?:(?:kept|set|put|left|held|reserved|saved) (?:aside |apart "
+    r"|back |away )?"
+    r"|(?:aside|apart|back) )for (?:the |our )?(?:held[- ]?out|eval(?:uation|uating)?|testing|test set)\b"
+    r"|\s+for the held-?out size\b"
 )
 OF_SAMPLES = re.compile(r"\s*(?:,\s*)?(?:samples|per)")
 PART_AFTER = re.compile(
@@ -75,7 +80,9 @@ PART_BEFORE = re.compile(
 
 def heldout_n(scan: Scan) -> Iterator[Found]:
     """heldout_n: problems of the evaluation set, told apart from the prompt pool and from slices."""
-    for number in scan.numbers:
+    for before_it, number in pairwise([None, *scan.numbers]):
+        if number is None or (before_it and _one_in(scan, before_it, number)):
+            continue
         value = count(number) if number.scale in ("", "k", "thousand") and scan.free(number) else None
         if value is None or _counts_else(scan, number):
             continue
@@ -89,6 +96,11 @@ def heldout_n(scan: Scan) -> Iterator[Found]:
             continue
         start, end = number.start - (len(cue[0]) if cue and not noun else 0), noun.end() if noun else number.end
         yield Found("heldout_n", value, "count", start, end, (number.start, number.end))
+
+
+def _one_in(scan: Scan, solved: Number, total: Number) -> bool:
+    """Whether two numbers are a share such as `1 in 3 problems`, which says nothing of how many there are."""
+    return " in " in scan.text[solved.end : total.start] and ratio(scan.text, solved, total) is not None
 
 
 def _counts_else(scan: Scan, number: Number) -> bool:

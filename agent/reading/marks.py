@@ -30,7 +30,7 @@ WEAK = re.compile(
     rf"(?<![\w@])@\s?(?P<a>{_ONE_K})"
     rf"|\bat (?:k ?= ?)?(?P<b>{_ONE_K})(?=\s*(?:[,.;:)/|\n]|(?:and|is|was|on|for|in)\b|$))"
     rf"|\bk\s*(?:=|equals|is)\s*(?P<c>{_LIST})"
-    rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses)\b",
+    rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses|goes)\b",
 )
 _NAMES = (
     r"easy|easier|medium|mid|moderate|intermediate|hard|harder|hardest|difficult|introductory|interview"
