@@ -304,6 +304,7 @@ def test_a_thing_that_is_named_and_then_undone_is_no_yes(text: str, fields: dict
         ("rollback works, rehearsed every month", {"has_rollback": True}),
         ("we can roll back a broken release within minutes", {"has_rollback": True}),
         ("all checkpoints are kept, failed runs included", {"has_checkpoint_discipline": True}),
+        ("crashed deploys are rolled back, rollback started by one command", {"has_rollback": True}),
         ("pytest decides; samples whose tests fail are thrown out", {"verifier": "unit_tests"}),
     ],
 )
@@ -337,6 +338,9 @@ def test_what_is_quoted_old_denied_or_still_to_come_does_not_win(text: str, fiel
         ("We have H100s, no A100s", {"gpu_type": "H100"}),
         ("We'll have 350 GPU-hours once you agree.", {"gpu_hours_total": 350}),
         ("You asked for the model: codegemma-7b", {"model_name": "codegemma-7b"}),
+        ("After the old cluster died we got 4 A100s.", {"gpu_type": "A100"}),
+        ("We were promised 16 H200s. What we got: 8 L40S.", {"gpu_type": "L40S"}),
+        ("Last year pass@1 was 24%. Since the retrain it is 39%.", {"pass_at_1": 0.39}),
         ("Same model as the old team used, now at 41% pass@1", {"pass_at_1": 0.41}),
     ],
 )

@@ -17,7 +17,7 @@ from agent.reading.scan import Scan
 NAMED = ("gpu_type", "model_name", "license")
 NOT_THIS = re.compile(
     r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer"
-    rf"|old(?: value)?(?: was)?|{NT}|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |a |at "
+    rf"|old(?: value)?(?: was)?|{NT}|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |an? |at "
     r"|be |actually |around |just )?$",
 )
 NO_LONGER = re.compile(
@@ -26,7 +26,8 @@ NO_LONGER = re.compile(
 )
 LONG_AGO = re.compile(r"\b(?:last (?:year|quarter)|(?:years?|months|quarters?) ago|back in|in 20[012]\d)\b")
 NONE_OF = re.compile(
-    r"\b(?:no|without|neither|lack(?:s|ing)?|sold|ditched|dropped|retired|replaced|got rid of|gave up|outgrew"
+    r"\b(?:no (?:budget|money|quota|access|capacity|funds) (?:for|to)|no|without|neither|lack(?:s|ing)?|sold"
+    r"|ditched|dropped|retired|replaced|got rid of|gave up|outgrew"
     rf"|(?:{NT}|(?:do|does|did) not|never|no longer|cannot|can not)(?: (?:currently|actually|really|even|yet|ever))?"
     r" (?:have|had|own|use|using|get|run|need|want|got|see|touch|afford|buy|rent|access|on)"
     r"|(?:mov|migrat|switch|upgrad)(?:ed|ing) (?:off|away from|from))"
@@ -50,6 +51,7 @@ NOW = re.compile(
     r"\b(?:now|current(?:ly)?|today|new|ours|this (?:one|time|year)|but|these days|at present|until then|for now"
     r"|meanwhile|at the moment|instead)\b"
 )
+SINCE = re.compile(rf"{NOW.pattern}|\b(?:we (?:have|got|use)|died|is gone|replaced by)\b")
 NOT_YET = re.compile(
     r"\b(?:once|as soon as|when|after) (?:the|our|we|they|it|procurement|finance|it's|that|everything)\b[^.;,\n]{0,40}?"
     r"\b(?:lands?|arrives?|comes?|(?:is|are) (?:up|here|live|ready|delivered|in\b|approved|available|online|built)"
@@ -92,7 +94,7 @@ def _past(scan: Scan, found: Found, kind: Kind, root: str) -> bool:
         return True
     first, _ = scan.moods.sentence(at)
     old = scan.moods.last(OLD, first, at)
-    return old >= 0 and not NOW.search(scan.text, old + 4, at)
+    return old >= 0 and not SINCE.search(scan.text, old + 4, at)
 
 
 def _to_come(scan: Scan, found: Found, root: str) -> bool:

@@ -34,8 +34,11 @@ REPLACES = re.compile(
     r"|received|ended up with|settled (?:on|for)|have|there(?:'s| is| are)|(?:re)?produced?|measured?|see|saw"
     r"|obtain(?:ed)?"
     r"|reach(?:ed)?|manage[d]?|observed?)\b"
+    r"|\b(?:our|my)(?: own)? (?:\w+ )?(?:says?|gives?|shows?|finds?|yields?|runs? at)\b"
 )
 """What gives a figure in place of one that was no fact: `they quoted 500 GPU hours, finance approved 300`."""
+IT_IS = re.compile(r"\bit(?:'s| is| stands| sits)\b")
+"""After a figure of another time: `last year 24%. Since the retrain it is 39%`."""
 REFUSES = re.compile(
     r"(?:^|[\n.;!?,])\s*(?:no|nope|not (?:correct|right|quite|true)|incorrect|wrong|(?:that|this)(?:'s| is| was)"
     r" (?:wrong|not (?:right|correct)|outdated|old))[.,:;!-]+\s*(?:(?:it|that|they|ours|we)(?:'s| is| are|'re"
@@ -94,10 +97,11 @@ def _anchors(
     near = [f for f in figures if 0 <= number.start - f.end <= 80]
     if REFUSES.search(scan.before(number.start, 60)) or _follows(scan, CONTRAST, number):
         return near
-    if not _follows(scan, REPLACES, number) or not near:
+    last = max(near, key=lambda f: f.end, default=None)
+    if last is None or last in stated or scan.moods.asked(*last.at):
         return []
-    last = max(near, key=lambda f: f.end)
-    return [] if last in stated or scan.moods.asked(*last.at) else [last]
+    goes_on = _follows(scan, REPLACES, number) or (last in denied and _follows(scan, IT_IS, number))
+    return [last] if goes_on else []
 
 
 def _follows(scan: Scan, cue: re.Pattern[str], number: numbers.Number) -> bool:

@@ -27,7 +27,8 @@ _LINK = (
 _GONE = (
     r"(?:broken|broke\b|gone\b|dead\b|died\b|defunct|disabled|(?:turned|switched) off|commented out"
     r"|scrapped|abandoned|out of order|non-?existent|imaginary|fictional|a? ?(?:joke|myth|fairy ?tale|fantasy|lie)\b"
-    r"|not a thing|used to (?:be|work|exist)"
+    r"|not a thing|used to (?:be|work|exist)\b"
+    r"|used to\b(?=[^.;\n]*\b(?:but|until|now|since|before)\b)"
     r"|(?:(?:has|have|do|does|did|wo|ca)n'?t|not|no longer|never|stopped|quit) (?:really |actually |even )?work\w*)"
 )
 _UNREAL = (
@@ -35,11 +36,14 @@ _UNREAL = (
     r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty"
     r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced)"
 )
-_UNFINISHED = (
+_FAILED = (
     r"(?:fail(?:ed|s|ing|ure)?\b|crash\w*|abort\w*|stuck|hung\b|hangs\b|stalled|tim(?:ed|es|ing) out|killed|interrupted"
-    r"|error(?:ed|s|ing)?\b|blew up|blows up|segfault\w*|incomplete|unfinished|partial(?:ly)?|half(?:way)?\b(?! of)"
-    r"|running\b(?! \w+ (?:too|as well))|in progress|ongoing"
-    r"|gave up|given up|ran out|cancel\w*|paused|queued|blocked|postponed|started\b)"
+    r"|error(?:ed|s|ing)?\b|blew up|blows up|segfault\w*|incomplete|unfinished|gave up|given up|ran out|cancel\w*"
+    r"|postponed|shelved)"
+)
+_UNDERWAY = (
+    r"(?:running\b(?! (?:in ci|on (?:every|each)|every|before|after|nightly|daily))|in progress|ongoing|partial(?:ly)?"
+    r"|half(?:way)?\b(?! of)|paused|queued|blocked|started\b|pending|scheduled)"
 )
 _OTHERS = (
     r"(?!\s+(?:ones?|runs?|models?|items?|problems?|rows?|samples?|tasks?|checkpoints?|builds?|deploys?|releases?|cases"
@@ -51,12 +55,12 @@ _TRUST = (
     r"(?:pray\w*|hop(?:e|ing)\b|luck\b|crossed fingers|fingers crossed|wish\w*)"
 )
 DENIED = re.compile(rf"{_PART}(?:{_LINK}{_GONE}{_OTHERS}|{_TRUST})")
-DOUBTED = re.compile(rf"{_PART}{_LINK}(?:{_UNREAL}|{_UNFINISHED}){_OTHERS}")
+DOUBTED = re.compile(rf"{_PART}{_LINK}(?:{_UNREAL}|{_FAILED}){_OTHERS}")
+UNDERWAY = re.compile(rf"{_PART}{_LINK}{_UNDERWAY}{_OTHERS}")
 UNREAL = re.compile(rf"{_PART}{_LINK}{_UNREAL}{_OTHERS}")
-BARELY_TRIED = re.compile(
-    r"\b(?:tried to|attempt(?:ed)? (?:to|at|an?)|(?:a|the|our|one) failed|failed to|unable to|gave up on|meant to"
-    r"|so-called|supposed|theoretical|broken"
-    r"|failing|aborted|crashed|alleged)\s+(?:\w+ ){0,3}$"
+BARELY = re.compile(
+    r"\b(?:(?:tried to|attempt(?:ed)? (?:to|at|an?)|failed to|unable to|gave up on|meant to)\s+(?:\w+ ){0,3}"
+    r"|(?:failed|so-called|supposed|theoretical|broken|failing|aborted|crashed|alleged|half-?finished)\s+)$"
 )
 
 
@@ -64,7 +68,12 @@ def defeat(text: str, start: int, end: int) -> Defeat:
     """What the words around a thing make of it: plainly denied, in doubt, or nothing against it."""
     if DENIED.match(text, end):
         return "denied"
-    return "doubted" if DOUBTED.match(text, end) or BARELY_TRIED.search(text[max(0, start - 40) : start]) else ""
+    return "doubted" if DOUBTED.match(text, end) or BARELY.search(text[max(0, start - 40) : start]) else ""
+
+
+def underway(text: str, end: int) -> bool:
+    """Whether a check was begun and is not said to be done."""
+    return UNDERWAY.match(text, end) is not None
 
 
 def unreal(text: str, end: int) -> bool:

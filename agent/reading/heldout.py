@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from agent.reading.defeats import defeat
+from agent.reading.defeats import defeat, underway
 from agent.reading.facts import Found
 from agent.reading.hours import GPU_HOURS
 from agent.reading.moods import NT
@@ -197,7 +197,7 @@ def contamination_checked(scan: Scan) -> Iterator[Found]:
         words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else scan.text[first:last]
         clean = CLEAN.search(words)
         negative = not clean and UNCHECKED.search(words) is not None
-        if not negative and defeat(scan.text, *match.span()):
+        if not negative and (defeat(scan.text, *match.span()) or underway(scan.text, match.end())):
             words = scan.text[first:last]
             clean, negative = None, UNCHECKED.search(words) is not None
             if not negative:

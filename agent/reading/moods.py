@@ -157,7 +157,8 @@ WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|
 DREAM = re.compile(
     r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally|not (?:yet )?approved|pending approval|applied for"
     r"|(?:is|are|was|were|been|we|have|'ve) requested|(?:we|i|they|team)(?: had| have| only| originally| initially)?"
-    r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|propos(?:ed|es)"
+    r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|(?:was|were|been"
+    r"|got) (?:promised|supposed to)|propos(?:ed|es)"
     r"|pitched)\b"
 )
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
