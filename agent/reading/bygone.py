@@ -45,7 +45,9 @@ _THING = (
 )
 OLD = re.compile(
     rf"\b(?:old|previous|former|prior|earlier|legacy|retired|abandoned|outgoing|last year's|last quarter's) "
-    rf"(?:[\w-]+ ){{0,2}}?{_THING}\b(?! (?:too|as well))|\b(?:we|they|i|it) used to\b|\bback then\b|\bbefore that\b"
+    rf"(?:[\w-]+ ){{0,2}}?{_THING}\b(?! (?:too|as well))|\b(?:we|they|i|it) used to\b|\bback then\b|\b(?:up to"
+    rf"|until) (?:last|recently|yesterday)\b"
+    rf"|\b(?:originally|previously|formerly)\b|\bbefore that\b"
 )
 NOW = re.compile(
     r"\b(?:now|current(?:ly)?|today|new|ours|this (?:one|time|year)|but|these days|at present|until then|for now"

@@ -25,7 +25,8 @@ CORRECTION = re.compile(
 CONTRAST = re.compile(
     r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
     r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
-    r"|(?:the |our |this )?(?:current|new|present) (?:base |base)?(?:model|checkpoint|run|set|split|base)"
+    r"|(?:the |our |this )?(?:current|new|present) (?:base |base)?(?:model|checkpoint|run|set|split|base|one"
+    r"|version|setup)"
     r"|not \d[\d.,]*\s?%?,? but|(?:we|they)(?:'?re| are| have| stand)"
     r"|(?:on|with) the (?:new|current|real|actual) (?:[\w-]+ )?(?:set|split|data|run|checkpoint|eval))\b"
 )
@@ -34,7 +35,8 @@ REPLACES = re.compile(
     r"|received|ended up with|settled (?:on|for)|have|there(?:'s| is| are)|(?:re)?produced?|measured?|see|saw"
     r"|obtain(?:ed)?"
     r"|reach(?:ed)?|manage[d]?|observed?)\b"
-    r"|\b(?:our|my)(?: own)? (?:\w+ )?(?:says?|gives?|shows?|finds?|yields?|runs? at)\b"
+    r"|\b(?:our|my)(?: own)? (?:\w+ )?(?:(?:of|on|with|over) (?:our |the )?(?:\d+ )?\w+ )?(?:says?|gives?|shows?"
+    r"|finds?|yields?|runs? at)\b"
 )
 """What gives a figure in place of one that was no fact: `they quoted 500 GPU hours, finance approved 300`."""
 IT_IS = re.compile(r"\bit(?:'s| is| stands| sits)\b")
@@ -94,7 +96,8 @@ def _anchors(
     """The figures that a bare one may stand for, by the cue it comes after."""
     if _follows(scan, CORRECTION, number):
         return [*stated, *denied]
-    near = [f for f in figures if 0 <= number.start - f.end <= 80]
+    shares = number.form == "percent"
+    near = [f for f in figures if 0 <= number.start - f.end <= 80 and (f.unit == "fraction" or not shares)]
     if REFUSES.search(scan.before(number.start, 60)) or _follows(scan, CONTRAST, number):
         return near
     last = max(near, key=lambda f: f.end, default=None)

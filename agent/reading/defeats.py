@@ -34,7 +34,8 @@ _GONE = (
 _UNREAL = (
     r"(?:theoretical|in theory|on paper|in principle|aspirational|hypothetical|nominal|in name only|supposed(?:ly)?"
     r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty"
-    r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced)"
+    r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced|means\b"
+    r"|would\b|depends\b|involves\b)"
 )
 _FAILED = (
     r"(?:fail(?:ed|s|ing|ure)?\b|crash\w*|abort\w*|stuck|hung\b|hangs\b|stalled|tim(?:ed|es|ing) out|killed|interrupted"
@@ -55,7 +56,7 @@ _TRUST = (
     r"(?:pray\w*|hop(?:e|ing)\b|luck\b|crossed fingers|fingers crossed|wish\w*)"
 )
 DENIED = re.compile(rf"{_PART}(?:{_LINK}{_GONE}{_OTHERS}|{_TRUST})")
-DOUBTED = re.compile(rf"{_PART}{_LINK}(?:{_UNREAL}|{_FAILED}){_OTHERS}")
+DOUBTED = re.compile(rf"{_PART}(?:{_LINK}(?:{_UNREAL}|{_FAILED}){_OTHERS}|\s*(?:\.\.|…))")
 UNDERWAY = re.compile(rf"{_PART}{_LINK}{_UNDERWAY}{_OTHERS}")
 UNREAL = re.compile(rf"{_PART}{_LINK}{_UNREAL}{_OTHERS}")
 BARELY = re.compile(

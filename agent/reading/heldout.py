@@ -55,7 +55,8 @@ N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of|(?<=pass)|\b)\s*$")
 
 
 NOT_PROBLEMS = re.compile(
-    SAMPLE_NOUN.pattern + r"|\s*(?:/|per)\s*(?:problem|task)|\s*(?:gpu|hours?|days?|%|tokens?|languages)"
+    SAMPLE_NOUN.pattern
+    + r"|\s*(?:/|per)\s*(?:problem|task)|\s*(?:gpu|hours?|days?|%|tokens?|languages|context|ctx|window|params?)"
 )
 IS_K = re.compile(r"(?:[@^]\s*|\bat\s*|\bk ?= ?|top[- ])$")
 INSIDE = re.compile(

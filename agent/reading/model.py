@@ -142,7 +142,8 @@ def _named_sizes(scan: Scan) -> Iterator[Found]:
 CONTEXT_BEFORE = re.compile(
     r"\b(?:(?:max(?:imum)?|model|native|eval(?:uation)?)[ _-])?(?:context|ctx|n_ctx|num_ctx|max_model_len"
     r"|model_max_length|max_position_embeddings|max_seq_len\w*|max-model-len|seq(?:uence)?[ _-]?len(?:gth)?)"
-    r"(?:[ _-]?(?:length|len|window|size|limit|budget))?[\"'`*]*\s*(?:(?!gpu|param|pass|problem|but\b|train)[a-z'@]+ ){0,6}?"
+    r"(?:[ _-]?(?:length|len|window|size|limit|budget))?[\"'`*]*\s*"
+    r"(?:(?!gpu|param|pass|problem|but\b|train)[a-z'@]+ ){0,6}?"
     r"(?:\(tokens\) ?)?(?:(?:is|are|was"
     r"|of|=|:|at|to|set to|\||,|capped at"
     r"|goes to|stays at|we evaluate at)\s*)*[\"'`*~]*$",

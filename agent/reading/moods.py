@@ -102,7 +102,8 @@ _OWN = r"(?<!\btoday)(?<!\blet)(?<!\bit)(?<!\bthat)(?<!\bwhat)(?<!\bthere)(?<!\b
 _OTHERS = (
     rf"(?:(?:an)?other {_GROUP}|sister team|others (?:get|got|report|see|claim|reach|measure)"
     rf"|[a-z]{{3,}}{_OWN}'s {_GROUP}|{_GROUP} (?:upstairs|downstairs|next (?:floor|door)|down the hall|across the)"
-    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|friend'?s?|next door|salespe\w+)"
+    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|contractors?|consultants?|suppliers?|agency"
+    r"|friend'?s?|next door|salespe\w+)"
 )
 ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
 """What is written somewhere by somebody else: a paper, a model card's prose, the documentation."""
@@ -158,7 +159,8 @@ DREAM = re.compile(
     r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally|not (?:yet )?approved|pending approval|applied for"
     r"|(?:is|are|was|were|been|we|have|'ve) requested|(?:we|i|they|team)(?: had| have| only| originally| initially)?"
     r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|(?:was|were|been"
-    r"|got) (?:promised|supposed to)|propos(?:ed|es)"
+    r"|got) (?:promised|supposed to)|(?:application|proposal|request|bid|wish ?list) (?:says?|was|is|for|lists?"
+    r"|asks?)|propos(?:ed|es)"
     r"|pitched)\b"
 )
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")

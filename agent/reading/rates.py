@@ -34,7 +34,8 @@ RELATIVE = re.compile(
 )
 BACKWARD = re.compile(
     r"(?:-?ish|\+| or so|-something)?(?: (?:of (?:\w+ )?)?(?:the |our |all |its )*(?:held-?out |eval |test )?"
-    r"(?:problems|tasks|set|cases|exercises))?(?: (?:solved|correct|right|passing|pass|passed))?\s*(?:\(|\[)?\s*"
+    r"(?:problems|tasks|set|cases|exercises))?(?: (?:solved|correct|right|passing|pass|passed|passes|succeeds?"
+    r"|succeeded))?\s*(?:\(|\[)?\s*"
     r"(?:(?:at|on|for|in|as|is|was|the|our|of|its|a|to|-|=|:|their)\s*){0,3}",
 )
 SAME = re.compile(
