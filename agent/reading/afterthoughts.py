@@ -18,7 +18,7 @@ _STRONG = (
     r"|not (?:yet )?(?:fully |properly |independently )?(?:verified|confirmed|final|finali[sz]ed|certain|sure|reliable"
     r"|validated|double-?checked|to be trusted|set in stone)"
     r"|(?:never|yet to be) (?:verified|confirmed|validated|double-?checked)|waiting (?:for|on)|awaiting|pending"
-    r"|(?:needs?|need to|have to|must) (?:re-?check\w*|confirm\w*|verif\w+|double-?check\w*)"
+    r"|(?:needs?|needs? to|have to|must) (?:be )?(?:re-?check\w*|re-?run\w*|confirm\w*|verif\w+|double-?check\w*)"
     r"|to be (?:confirmed|verified)|subject to|placeholder|dummy|made[- ]up|invented|ballpark|from memory"
     r"|guess(?:work|timate|ed|ing)?|educated guess"
     r"|rough(?:ly)? (?:estimates?|figures?|numbers?|guess\w*|count|speaking)|eyeballed|estimated?|provisional|tentative"

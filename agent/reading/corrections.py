@@ -33,7 +33,7 @@ CONTRAST = re.compile(
 REPLACES = re.compile(
     r"\b(?:signed off(?: on)?|approved|granted(?: us)?|allotted|allocated|awarded|(?:gave|give|gives|left) us|gets?|got"
     r"|received|ended up with|settled (?:on|for)|have|there(?:'s| is| are)|(?:re)?produced?|measured?|see|saw"
-    r"|obtain(?:ed)?"
+    r"|obtain(?:ed)?|comes? out|came out"
     r"|reach(?:ed)?|manage[d]?|observed?)\b"
     r"|\b(?:our|my)(?: own)? (?:\w+ )?(?:(?:of|on|with|over) (?:our |the )?(?:\d+ )?\w+ )?(?:says?|gives?|shows?"
     r"|finds?|yields?|runs? at)\b"
@@ -52,7 +52,9 @@ LEADS = re.compile(
     r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size"
     r"|read"
     r"|to|say|right|correct|one|i|meant|mean|wait|no|sorry|rather|at|stands|have|only|just|we|they|are"
-    r"|we're|run|use|using|(?:on|with|for|over) (?:our|the|this)(?: own)?(?: \d+)?(?: held-?out| eval| test)?"
+    r"|we're|run|use|using|measured|yesterday|(?:on |this |last )?(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|this morning"
+    r"|(?:on|with|for|over) (?:our|the|this)(?: own)?(?: \d+)?(?: held-?out| eval| test)?"
     r"(?: (?:problems|tasks|set|split|suite|data|one|side))?)\b[\s,:]*)*"
 )
 ALONE = re.compile(r"\s*(?:$|[.,;!)\n]|(?:though|but|and|instead|not|exactly|in total|total|overall)\b)")

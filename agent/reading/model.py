@@ -74,7 +74,7 @@ def _of_others(scan: Scan, at: int) -> bool:
     low, _ = scan.moods.sentence(at)
     account = ACCOUNT.search(scan.text, low, at)
     named = next((end for start, end in scan.models if start == at), at)
-    if ACCOUNT_AFTER.match(scan.text, named):
+    if ACCOUNT_AFTER.match(scan.text, named) or scan.moods.told_of_them(at):
         return True
     return NOT_OURS.search(scan.before(at, 50)) is not None or (
         account is not None and not OURS.search(scan.text, account.end(), at)

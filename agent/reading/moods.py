@@ -102,7 +102,8 @@ _OWN = r"(?<!\btoday)(?<!\blet)(?<!\bit)(?<!\bthat)(?<!\bwhat)(?<!\bthere)(?<!\b
 _OTHERS = (
     rf"(?:(?:an)?other {_GROUP}|sister team|others (?:get|got|report|see|claim|reach|measure)"
     rf"|[a-z]{{3,}}{_OWN}'s {_GROUP}|{_GROUP} (?:upstairs|downstairs|next (?:floor|door)|down the hall|across the)"
-    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|contractors?|consultants?|suppliers?|agency"
+    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|contractor(?:'s)?|consultant(?:'s)?"
+    r"|supplier(?:'s)?|agency"
     r"|friend'?s?|next door|salespe\w+)"
 )
 ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
@@ -110,7 +111,7 @@ ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
 SOMEONE = re.compile(
     rf"\b(?:{_ACCOUNT}|{_OTHERS}|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|published|model card|(?:hf|hugging ?face) (?:card|page)|readme says|tweet\w*|reddit|hacker news"
+    r"|published|model card|(?:hf|hugging ?face) (?:card|page)|readme|tweet\w*|reddit|hacker news"
     r"|publicly reported|reference run)\b",
 )
 HEARSAY = re.compile(
@@ -153,6 +154,8 @@ FINITE = re.compile(
 )
 NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|need|must)n'?t)"
 """A negated verb, with or without its apostrophe."""
+ASIDE = re.compile(r"\s*[(\[](?!\s*(?:both|all|these|those|numbers?|figures?)\b)")
+"""A bracket belongs to what stands before it, unless it speaks of several."""
 IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
 WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|\s--?\s")
 DREAM = re.compile(
@@ -297,7 +300,7 @@ class Moods:
         start = places[index][0] if index < len(places) else -1
         if start < 0 or start > self.sentence(end - 1)[1] or self.has(FINITE, end, start):
             return False
-        aside = cue is VAGUE or self.text[start:].lstrip()[:1] in ("(", "[")
+        aside = cue is VAGUE or ASIDE.match(self.text, start) is not None
         return start <= self.clause(end - 1)[1] if aside else start - end <= 80
 
     def told_of_others(self, start: int, end: int, kind: Kind = "measured") -> bool:
@@ -311,6 +314,12 @@ class Moods:
             return others > ours
         after = self.has(SOMEONE, end, max(end, self.clause(end - 1)[1] + 1))
         return after or SOURCE.match(self.text, end) is not None
+
+    def told_of_them(self, start: int) -> bool:
+        """Whether a span is about `them`, who are not whoever is spoken for."""
+        first, _ = self.sentence(start)
+        they = self.last(PRONOUN, first, start)
+        return they > self.last(OURS, first, start) and not self._spoken_for(they)
 
     def _spoken_for(self, at: int) -> bool:
         """Whether the one a pronoun stands for is the client or the team of whoever writes."""

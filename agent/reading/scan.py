@@ -84,9 +84,7 @@ def answered(text: str) -> str:
 
 def _as_key(match: re.Match[str]) -> str:
     asked, mark = match["asked"], match["mark"]
-    short = len(asked.split()) <= 4 and not VERB_FIRST.match(asked)
-    if match["no"] and re.search(r"\b(?:of|at|is|=)? ?\d+$", asked):
-        return match[0]
+    short = len(asked.split()) <= 4 and not VERB_FIRST.match(asked) and not (match["no"] and asked[-1:].isdigit())
     settled = match["yes"] or (match["no"] and not re.search(r"\d", asked))
     if MODAL.match(asked) or not (settled or short):
         return match[0]
