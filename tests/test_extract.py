@@ -255,6 +255,12 @@ def test_what_follows_a_language_can_make_it_one_and_is_no_model(text: str, fiel
         "pass@1 is 47%. Not verified yet.",
         "40 GPU-hours for eval (not approved yet)",
         "52% pass@1, 66% pass@8, from memory",
+        "52% pass@1, 66% pass@8 (both still need to be confirmed)",
+        "pass@1: 41% (theirs)",
+        "pass@8 is 58%, but only on the easy half",
+        "gpu_type: H200  # on order",
+        "has_rollback: yes (in theory)",
+        "the 52% pass@1 I sent you was wrong",
     ],
 )
 def test_an_afterthought_takes_the_certainty_from_the_figure_before_it(text: str) -> None:
@@ -287,6 +293,9 @@ def test_what_follows_a_figure_and_says_something_else_leaves_it_a_fact(text: st
         ("our rollback procedure is mostly prayer", {"has_rollback": False}),
         ("the rollback button has been broken since spring", {"has_rollback": False}),
         ("rollback exists, on paper", {}),
+        ("rollback works now and then", {}),
+        ("checkpoints are kept when someone remembers", {}),
+        ("we are supposed to have a rollback", {}),
         ("Rolling back means rebuilding an image by hand.", {}),
         ("rollback... somebody would have to know the tag", {}),
         ("checkpoint retention was switched off", {"has_checkpoint_discipline": False}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_LEAD = r"(?:\s*[,(\[#]+|\s*//|\s+-{1,2}|\s*\.{3})\s*"
+_LEAD = r"(?:[,(\[#]|//|(?<=\s)-{1,2}(?=\s)|\.{3})\s*"
 _SMALL = (
     r"(?:(?:but|and|though|or|well|only|just|very|quite|still|all|really|that(?:'s|'re| is)|this is|it(?:'s| is)"
     r"|which is|is|are|a|an|as|the|my|our|these are|those are|both|pretty|mostly|currently|more|so)\s+)*"
@@ -23,11 +23,17 @@ _STRONG = (
     r"|guess(?:work|timate|ed|ing)?|educated guess"
     r"|rough(?:ly)? (?:estimates?|figures?|numbers?|guess\w*|count|speaking)|eyeballed|estimated?|provisional|tentative"
     r"|(?:stale|outdated|out of date)|allegedly|supposedly|presumably|hearsay|don't quote|do not quote|take it with"
-    r"|with a grain|unless|if i (?:recall|remember))"
+    r"|with a grain|unless|if i (?:recall|remember)"
+    r"|as far as|assuming|provided|only (?:on|for|with)\b|undecided|not (?:yet )?(?:decided|delivered|installed"
+    r"|arrived))"
 )
 _WEAK = (
     r"(?:rough(?:ly|ish)?|maybe|perhaps|probably|possibly|likely|approx(?:\.|imate(?:ly)?)?|about|around|ish|or so"
-    r"|or thereabouts|or something(?: like that)?|i (?:think|guess|believe|hope|reckon)|hopefully|tb[cd]|est\.?"
+    r"|or thereabouts|or something(?: like that)?|broken|crashed|failed|aborted|half(?:way)?|partial(?:ly)?"
+    r"|in theory|on paper|theirs|void|on order|on the way"
+    r"|(?:the |an? )?(?:old|previous|former|earlier|last) (?:run|set|model|value|number|one|checkpoint|eval|version)"
+    r"|last (?:year|quarter)|next (?:week|month|quarter|year)|says (?!our|my|the)[a-z]+|i (?:think|guess|believe"
+    r"|hope|reckon)|hopefully|tb[cd]|est\.?"
     r"|or (?:maybe|perhaps|possibly|is it) (?:\d[\d.,]*\s*%?|[a-z-]+)"
     r"|could be (?:more|less|wrong)|plus or minus \d+\s*%?|give or take \d+\s*%?|\?+)"
 )

@@ -17,11 +17,15 @@ from agent.reading.scan import Scan
 NAMED = ("gpu_type", "model_name", "license")
 NOT_THIS = re.compile(
     r"\b(?:not|instead of|rather than|used to be|previously|formerly|up from|down from|no longer"
-    rf"|old(?: value)?(?: was)?|{NT}|i said|forget(?: the)?|scratch(?: the)?|ignore(?: the)?)\s*(?:the |an? |at "
+    rf"|old(?: value)?(?: was)?|{NT}|i said|disregard(?: the)?|forget(?: the)?|scratch(?: the)?"
+    rf"|ignore(?: the)?)\s*(?:the |an? |at "
     r"|be |actually |around |just )?$",
 )
 NO_LONGER = re.compile(
-    r"\s*(?:%|percent)?,?\s*(?:was (?:last|before|the old|previously|wrong)|(?:on|with|for|from) (?:the"
+    r"\s*(?:%|percent)?,?\s*(?:(?:(?:at )?pass@\d+ )?(?:(?:that |which )?(?:i|we) (?:gave|told|sent|mentioned"
+    r"|quoted|wrote)"
+    r"(?: you)? )?(?:was|were|is|are) (?:last|before|the old|previously|wrong|outdated|a typo|not right)|(?:on|with"
+    r"|for|from) (?:the"
     r"|our) (?:old|previous|former|last))\b",
 )
 LONG_AGO = re.compile(r"\b(?:last (?:year|quarter)|(?:years?|months|quarters?) ago|back in|in 20[012]\d)\b")

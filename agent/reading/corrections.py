@@ -20,7 +20,7 @@ CORRECTION = re.compile(
     r"|not \d[\d.,]*"
     r"|rather|err+|erratum|updated?|edit|fixed|instead of|should read|misread|misspoke|let me (?:check"
     r"|correct)|on second thought"
-    r"|apologies|pardon|no no|nope|not (?:correct|right)|incorrect)\b|(?:^|\n)[ \t]*\*(?=\d))",
+    r"|apologies|pardon|h[oa](?:ld|ng) on|no no|nope|not (?:correct|right)|incorrect)\b|(?:^|\n)[ \t]*\*(?=\d))",
 )
 CONTRAST = re.compile(
     r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"

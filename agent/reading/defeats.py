@@ -35,7 +35,7 @@ _UNREAL = (
     r"(?:theoretical|in theory|on paper|in principle|aspirational|hypothetical|nominal|in name only|supposed(?:ly)?"
     r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty"
     r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced|means\b"
-    r"|would\b|depends\b|involves\b)"
+    r"|would\b|depends\b|involves\b|to be\b|meant to|due\b)"
 )
 _FAILED = (
     r"(?:fail(?:ed|s|ing|ure)?\b|crash\w*|abort\w*|stuck|hung\b|hangs\b|stalled|tim(?:ed|es|ing) out|killed|interrupted"
@@ -60,15 +60,25 @@ DOUBTED = re.compile(rf"{_PART}(?:{_LINK}(?:{_UNREAL}|{_FAILED}){_OTHERS}|\s*(?:
 UNDERWAY = re.compile(rf"{_PART}{_LINK}{_UNDERWAY}{_OTHERS}")
 UNREAL = re.compile(rf"{_PART}{_LINK}{_UNREAL}{_OTHERS}")
 BARELY = re.compile(
-    r"\b(?:(?:tried to|attempt(?:ed)? (?:to|at|an?)|failed to|unable to|gave up on|meant to)\s+(?:\w+ ){0,3}"
+    r"\b(?:(?:tried to|supposed to|attempt(?:ed)? (?:to|at|an?)|failed to|unable to|gave up on"
+    r"|meant to)\s+(?:\w+ ){0,3}"
     r"|(?:failed|so-called|supposed|theoretical|broken|failing|aborted|crashed|alleged|half-?finished)\s+)$"
 )
+
+HALFHEARTED = re.compile(
+    r"[^.;\n]{0,40}?\b(?:sometimes|most of the time|now and then|occasionally|(?:when|if) (?:we|somebody|someone"
+    r"|anyone)"
+    r" (?:remembers?|feels?)|in the sense|sort of|kind of|more or less|with luck|(?:if|when) we(?:'re| are) lucky)\b"
+)
+"""Done, but not as a rule."""
 
 
 def defeat(text: str, start: int, end: int) -> Defeat:
     """What the words around a thing make of it: plainly denied, in doubt, or nothing against it."""
     if DENIED.match(text, end):
         return "denied"
+    if HALFHEARTED.match(text, end):
+        return "doubted"
     return "doubted" if DOUBTED.match(text, end) or BARELY.search(text[max(0, start - 40) : start]) else ""
 
 
