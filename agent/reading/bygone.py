@@ -49,7 +49,8 @@ _THING = (
 )
 OLD = re.compile(
     rf"\b(?:old|previous|former|prior|earlier|legacy|retired|abandoned|outgoing|last year's|last quarter's) "
-    rf"(?:[\w-]+ ){{0,2}}?{_THING}\b(?! (?:too|as well))|\b(?:we|they|i|it) used to\b|\bback then\b|\b(?:up to"
+    rf"(?:[\w-]+ ){{0,2}}?{_THING}\b(?! (?:too|as well))|\b(?:we|they|i|it) used to\b|\bbefore [\w ]{{2,16}}\b(?:we"
+    rf"|i) (?:had|used|ran|were)\b|\bback then\b|\b(?:up to"
     rf"|until) (?:last|recently|yesterday)\b"
     rf"|\b(?:originally|previously|formerly)\b|\bbefore that\b"
 )

@@ -43,9 +43,9 @@ IT_IS = re.compile(r"\bit(?:'s| is| stands| sits)\b")
 """After a figure of another time: `last year 24%. Since the retrain it is 39%`."""
 REFUSES = re.compile(
     r"(?:^|[\n.;!?,])\s*(?:no|nope|not (?:correct|right|quite|true)|incorrect|wrong|(?:that|this)(?:'s| is| was)"
-    r" (?:wrong|not (?:right|correct)|outdated|old))[.,:;!-]+\s*(?:(?:it|that|they|ours|we)(?:'s| is| are|'re"
-    r"| have)|now|make"
-    r" (?:it|that))\s+(?:now |actually |only |just )?(?P<first>\d[\d.,]*\s*%?\s*(?:and|,)\s*)?$"
+    r" (?:wrong|not (?:right|correct)|outdated|old))[.,:;!-]+\s*"
+    r"(?:(?:(?:it|that|they|ours|we)(?:'s| is| are|'re| have)|now|make (?:it|that))\s+)?(?:now |actually |only |just )?"
+    r"(?:\d[\d.,]*\s*%?\s*(?:and|,)\s*)?$"
 )
 """`Not correct. It is 480 and 61.5%`: what was said just before is put right, in the same order."""
 LEADS = re.compile(

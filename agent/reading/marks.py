@@ -196,7 +196,7 @@ def _may_be_rate(text: str, number: Number) -> bool:
     if number.form == "points" or number.scale or number.value > 100:
         return False
     counted = NOT_A_RATE.match(text, number.end) if number.form == "plain" else None
-    if counted and not (number.value < 1 and "\n" in counted[0]):
+    if counted and not (number.value < 1 and re.match(r"\s*\n|\s+-{1,2}\s", counted[0])):
         return False
     if number.form == "percent" and OTHER_PERCENT.match(text, number.end):
         return False

@@ -47,7 +47,8 @@ NOT_OURS = re.compile(
 
 TERMS = re.compile(r"[\w.]*(?:\s\w+)?\s(?:licen[cs]e|terms)\b")
 ACCOUNT_AFTER = re.compile(
-    r"(?:'s)?\s(?:tech(?:nical)? report|report|paper|blog|authors|team|docs|release notes|model card)\b"
+    r"(?:'s)?\s(?:tech(?:nical)? report|report|paper|blog|authors|team|folks|people|guys|crew|lab|docs"
+    r"|release notes|model card)\b"
 )
 DICTATED = re.compile(rf"\b{_SPOKEN}\b", re.I)
 

@@ -111,7 +111,7 @@ ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
 SOMEONE = re.compile(
     rf"\b(?:{_ACCOUNT}|{_OTHERS}|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|published|model card|(?:hf|hugging ?face) (?:card|page)|readme|tweet\w*|reddit|hacker news"
+    r"|publish(?:es|ed)?|model card|(?:hf|hugging ?face) (?:card|page)|readme|tweet\w*|reddit|hacker news"
     r"|publicly reported|reference run)\b",
 )
 HEARSAY = re.compile(

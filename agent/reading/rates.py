@@ -72,9 +72,8 @@ def total_of(text: str, found: list[Found]) -> Iterator[Found]:
     """heldout_n where every rate is a share of the same total: `91/260 at k=1, 148/260 at k=8`."""
     shares = [(f, SHARE.search(text, *f.at)) for f in found if f.field.startswith("pass_at")]
     totals = {match["total"] for _, match in shares if match}
-    if len(totals) == 1 and len(shares) == len(found) > 1 and all(match for _, match in shares):
-        first, match = shares[0]
-        assert match is not None
+    if len(totals) == 1 and len(shares) == len(found) and sum(match is not None for _, match in shares) > 1:
+        first, match = next((f, m) for f, m in shares if m)
         yield Found("heldout_n", int(match["total"]), "count", first.start, first.end, match.span("total"))
 
 

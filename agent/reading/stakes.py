@@ -22,6 +22,11 @@ NOT_PURPOSE = re.compile(
     r"|checkpoints?|fine-?tun\w*|context length|benchmark|decontam\w*)\b",
 )
 
+OTHER_SUBJECT = re.compile(
+    r"\b(?:rollback|checkpoints?|(?:de)?contamination|decontam|verifier|tests?|suite|scan|script)\b(?: \w+)?\s*$"
+)
+"""`The rollback lives in a wiki`: not the model, and no purpose."""
+
 
 def purpose(scan: Scan) -> Iterator[Found]:
     """purpose: why it matters, in the user's words."""
@@ -33,6 +38,8 @@ def purpose(scan: Scan) -> Iterator[Found]:
             or (group == "verb" and NOT_PURPOSE.search(words.lower()))
             or re.match(r"(?:tbd|unknown|none|n/?a|\?)", words.lower())
         ):
+            continue
+        if group == "verb" and OTHER_SUBJECT.search(scan.before(match.start(), 24)):
             continue
         if group == "verb" and not re.search(
             r"\b(?:it|which|that|this|model|we|product|used|they|completions?)\b|^",
