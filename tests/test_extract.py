@@ -353,6 +353,7 @@ def test_what_is_quoted_old_denied_or_still_to_come_does_not_win(text: str, fiel
     [
         ("We will use 8 H100s for 2 days", {"gpu_type": "H100", "gpu_hours_total": 384}),
         ("We have H100s, no A100s", {"gpu_type": "H100"}),
+        ("When it comes to hardware we have 8 H100s", {"gpu_type": "H100"}),
         ("We'll have 350 GPU-hours once you agree.", {"gpu_hours_total": 350}),
         ("You asked for the model: codegemma-7b", {"model_name": "codegemma-7b"}),
         ("After the old cluster died we got 4 A100s.", {"gpu_type": "A100"}),

@@ -61,7 +61,8 @@ NOW = re.compile(
 SINCE = re.compile(rf"{NOW.pattern}|\b(?:we (?:have|got|use)|died|is gone|replaced by)\b")
 NOT_YET = re.compile(
     r"\b(?:once|as soon as|when|after) (?:the|our|we|they|it|procurement|finance|it's|that|everything)\b[^.;,\n]{0,40}?"
-    r"\b(?:lands?|arrives?|comes?|(?:is|are) (?:up|here|live|ready|delivered|in\b|approved|available|online|built)"
+    r"\b(?:lands?|arrives?|comes?(?! (?:to|down|out))|(?:is|are) (?:up|here|live|ready|delivered|in\b|approved"
+    r"|available|online|built)"
     r"|ships?"
     r"|delivers?|delivered|gets? (?:here|delivered|approved)|goes live|signs? off|approves?|migrate|upgrade)\b"
     r"|\b(?:eventually|some ?day|on order|coming soon|later this year)\b"

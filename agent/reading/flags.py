@@ -113,19 +113,27 @@ def flags(scan: Scan) -> Iterator[Found]:
     """Yes-or-no facts: rollback, checkpoint discipline, held-out blocker, disjointness, same decoding."""
     for name, pattern in FLAGS:
         for match in pattern.finditer(scan.text):
-            negative = _negative(scan, match)
-            low, high = scan.moods.clause(match.start())
-            value = negative is bool(REVERSED.search(match[0]))
-            if NONE_OF_IT.search(scan.sentence(match.start())):
-                value, negative = False, True
-            if PRO_NEGATION.search(scan.text, low, max(high, match.end())):
-                value = True
-            doubt = defeat(scan.text, *match.span()) if value and not negative else ""
-            if doubt == "doubted":
+            value, negative = _said(scan, match)
+            undone = defeat(scan.text, *match.span()) if value and not negative else ""
+            if undone == "doubted":
                 continue
-            value, negative = (False, True) if doubt else (value, negative)
-            wanted = value and not negative and NEEDED.search(scan.text[low : match.start()])
+            if undone:
+                value, negative = False, True
+            before = scan.text[scan.moods.clause(match.start())[0] : match.start()]
+            wanted = value and not negative and NEEDED.search(before)
             yield Found(name, value, "", *_stretch(scan, match, negative), match.span(), "target" if wanted else "")
+
+
+def _said(scan: Scan, match: re.Match[str]) -> tuple[bool, bool]:
+    """What the words of a flag say, and whether they say it by a negation."""
+    negative = _negative(scan, match)
+    low, high = scan.moods.clause(match.start())
+    value = negative is bool(REVERSED.search(match[0]))
+    if NONE_OF_IT.search(scan.sentence(match.start())):
+        value, negative = False, True
+    if PRO_NEGATION.search(scan.text, low, max(high, match.end())):
+        value = True
+    return value, negative
 
 
 def _negative(scan: Scan, match: re.Match[str]) -> bool:

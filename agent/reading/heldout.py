@@ -192,29 +192,24 @@ CHECK_WORD = re.compile(
 def contamination_checked(scan: Scan) -> Iterator[Found]:
     """contamination_checked: whether the held-out set was checked; a plan to check is none."""
     for match in CONTAMINATION.finditer(scan.text):
-        low, high = scan.moods.clause(match.start())
-        clause = scan.text[low:high]
-        first, last = scan.moods.sentence(match.start())
-        words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else scan.text[first:last]
-        clean = CLEAN.search(words)
-        negative = not clean and UNCHECKED.search(words) is not None
-        if not negative and (defeat(scan.text, *match.span()) or underway(scan.text, match.end())):
-            words = scan.text[first:last]
-            clean, negative = None, UNCHECKED.search(words) is not None
-            if not negative:
-                continue
-        if not (clean or negative or CHECK_WORD.search(words)):
-            continue
-        needed = re.search(r"\b(?:need|needs|must|should|have to|please|let's|require)\b", words) and not re.search(
-            r"\b(?:has been|was|were|is|done)\b", words
-        )
-        start = scan.text.find(words.strip(), first)
-        yield Found(
-            "contamination_checked",
-            not negative,
-            "",
-            start,
-            start + len(words.strip()),
-            match.span(),
-            "target" if needed and not negative else "",
-        )
+        if (told := _told(scan, match)) is not None:
+            words, checked = told
+            needed = checked and NEEDED.search(words) and not HAPPENED.search(words)
+            start = scan.text.find(words.strip(), scan.moods.sentence(match.start())[0])
+            end = start + len(words.strip())
+            yield Found("contamination_checked", checked, "", start, end, match.span(), "target" if needed else "")
+
+
+NEEDED = re.compile(r"\b(?:need|needs|must|should|have to|please|let's|require)\b")
+HAPPENED = re.compile(r"\b(?:has been|was|were|is|done)\b")
+
+
+def _told(scan: Scan, match: re.Match[str]) -> tuple[str, bool] | None:
+    """The words that say whether a check was done, with what they say; None where they leave it open."""
+    clause, sentence = scan.clause(match.start()), scan.sentence(match.start())
+    words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else sentence
+    if CLEAN.search(words) is None and UNCHECKED.search(words):
+        return words, False
+    if defeat(scan.text, *match.span()) or underway(scan.text, match.end()):
+        return (sentence, False) if UNCHECKED.search(sentence) else None
+    return (words, True) if CLEAN.search(words) or CHECK_WORD.search(words) else None
