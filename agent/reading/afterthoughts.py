@@ -29,7 +29,8 @@ _STRONG = (
 )
 _WEAK = (
     r"(?:rough(?:ly|ish)?|maybe|perhaps|probably|possibly|likely|approx(?:\.|imate(?:ly)?)?|about|around|ish|or so"
-    r"|or thereabouts|or something(?: like that)?|broken|crashed|failed|aborted|half(?:way)?|partial(?:ly)?"
+    r"|or thereabouts|or something(?: like that)?|preliminary|interim|early(?: numbers?)?|draft|noisy|broken"
+    r"|crashed|failed|aborted|half(?:way)?|partial(?:ly)?"
     r"|in theory|on paper|theirs|void|on order|on the way"
     r"|(?:the |an? )?(?:old|previous|former|earlier|last) (?:run|set|model|value|number|one|checkpoint|eval|version)"
     r"|last (?:year|quarter)|next (?:week|month|quarter|year)|(?:double-?|re-?)check|verify|check (?:this|that"

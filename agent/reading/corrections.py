@@ -23,7 +23,7 @@ CORRECTION = re.compile(
     r"|apologies|pardon|h[oa](?:ld|ng) on|no no|nope|not (?:correct|right)|incorrect)\b|(?:^|\n)[ \t]*\*(?=\d))",
 )
 CONTRAST = re.compile(
-    r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours"
+    r"\b(?:today|now|currently|at present|right now|so far|in (?:reality|fact|truth)|really|ours|mine"
     r"|the (?:current|actual|real|true|measured)(?: one| value| figure| number| rate| result| score| count| size)?"
     r"|(?:the |our |this )?(?:current|new|present) (?:base |base)?(?:model|checkpoint|run|set|split|base|one"
     r"|version|setup)"
@@ -52,7 +52,7 @@ LEADS = re.compile(
     r"[\s,:*-]*(?:(?:it|that|is|it's|its|should|be|the|actually|make|number|figure|value|rate|result|score|count|size"
     r"|read"
     r"|to|say|right|correct|one|i|meant|mean|wait|no|sorry|rather|at|stands|have|only|just|we|they|are"
-    r"|we're|run|use|using|measured|yesterday|(?:on |this |last )?(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|we're|here|run|use|using|measured|yesterday|(?:on |this |last )?(?:mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|this morning"
     r"|(?:on|with|for|over) (?:our|the|this)(?: own)?(?: \d+)?(?: held-?out| eval| test)?"
     r"(?: (?:problems|tasks|set|split|suite|data|one|side))?)\b[\s,:]*)*"

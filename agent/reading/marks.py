@@ -21,7 +21,7 @@ PASS = re.compile(
 )
 PASS_ONCE = re.compile(
     r"\b(?:(?:on|at|in) (?:the |our |its )?(?:very )?first (?:try|attempt|shot|go|sample|draw)|first[- ](?:try"
-    r"|attempt|shot) (?:pass|success|solve|accuracy)?(?: ?rate)?"
+    r"|attempt|shot|go)(?: (?:pass|success|solve|accuracy))?(?: ?rate)?"
     r"|single[- ](?:sample|attempt|shot|try) (?:pass|success|solve|accuracy)(?: ?rate)?|one[- ]shot (?:pass"
     r"|success|solve) rate"
     r"|with (?:one|a single|1) (?:try|attempt|sample|shot)|in (?:one|a single|1) (?:try|attempt|sample|shot|go))\b",

@@ -104,7 +104,7 @@ _OTHERS = (
     rf"|[a-z]{{3,}}{_OWN}'s {_GROUP}|{_GROUP} (?:upstairs|downstairs|next (?:floor|door)|down the hall|across the)"
     r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|contractor(?:'s)?|consultant(?:'s)?"
     r"|supplier(?:'s)?|agency"
-    r"|friend'?s?|next door|salespe\w+)"
+    r"|(?:colleague|friend|acquaintance)s? (?:from|in|at|over)|friend'?s?|next door|salespe\w+)"
 )
 ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
 """What is written somewhere by somebody else: a paper, a model card's prose, the documentation."""
@@ -163,7 +163,7 @@ DREAM = re.compile(
     r"|(?:is|are|was|were|been|we|have|'ve) requested|(?:we|i|they|team)(?: had| have| only| originally| initially)?"
     r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|(?:was|were|been"
     r"|got) (?:promised|supposed to)|(?:application|proposal|request|bid|wish ?list) (?:says?|was|is|for|lists?"
-    r"|asks?)|propos(?:ed|es)"
+    r"|asks?)|offer(?:ed|s|ing) (?:us|me)|propos(?:ed|es)"
     r"|pitched)\b"
 )
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
