@@ -291,6 +291,8 @@ def test_what_follows_a_figure_and_says_something_else_leaves_it_a_fact(text: st
         ("contamination audit: aborted", {}),
         ("the contamination job is still queued", {}),
         ("a contamination check costs us a day", {}),
+        ("Open items: contamination, Ruth, Thursday.", {}),
+        ("For the contamination check I need the test tasks, not for sampling.", {}),
         ("we attempted a contamination check, it ran out of memory", {}),
         ("our rollback procedure is mostly prayer", {"has_rollback": False}),
         ("the rollback button has been broken since spring", {"has_rollback": False}),
@@ -316,6 +318,7 @@ def test_a_thing_that_is_named_and_then_undone_is_no_yes(text: str, fields: dict
     [
         ("the overlap scan finished without hits", {"contamination_checked": True}),
         ("the contamination audit came back clean", {"contamination_checked": True}),
+        ("13-gram check attached, 0 hits", {"contamination_checked": True}),
         ("rollback works, rehearsed every month", {"has_rollback": True}),
         ("we can roll back a broken release within minutes", {"has_rollback": True}),
         ("all checkpoints are kept, failed runs included", {"has_checkpoint_discipline": True}),
@@ -396,6 +399,8 @@ def test_the_figures_of_others_are_not_ours(text: str, fields: dict[str, Any]) -
     [
         ("According to our logs pass@1 is 41%", {"pass_at_1": 0.41}),
         ("Our team's pass@1 is 44%", {"pass_at_1": 0.44}),
+        ("we publish one value, on 400 held-out problems", {"heldout_n": 400}),
+        ("for the release note 410 held-out problems are kept apart", {"heldout_n": 410}),
         ("Today's team is five people", {"team_size": 5}),
         ("pass@1 is 41%, per our own harness", {"pass_at_1": 0.41}),
     ],

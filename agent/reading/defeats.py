@@ -33,7 +33,8 @@ _GONE = (
 )
 _UNREAL = (
     r"(?:theoretical|in theory|on paper|in principle|aspirational|hypothetical|nominal|in name only|supposed(?:ly)?"
-    r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty|red\b|lives (?:in"
+    r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty|red (?:since|for)\b"
+    r"|lives (?:in"
     r"|on) (?:an?|the|some|somebody's) (?:\w+ )?(?:wiki|doc\w*|slides?|ticket|backlog|readme|head|drawer)"
     r""
     r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced|means\b"

@@ -181,10 +181,11 @@ CLEAN = re.compile(
 )
 CHECK_WORD = re.compile(
     r"checked|controll?ed|contaminated|cleaned|\bclean\b|scanned|verified|audited|pass(?:ed|es)\b|\bran\b|\bdone\b"
-    r"|filtered|dedup(?:ed|licated|ed)\b|tested|screened|removed|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)"
+    r"|filtered|dropped|attached|\b0 (?:hits|matches|overlaps)|[:=]\s*(?:\d+-?gram|n-?gram|minhash)|dedup(?:ed"
+    r"|licated|ed)\b|tested|screened|remove[sd]?\b|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)"
     r"|no contamination|none|examined|✓|✅|analy[sz]ed|vetted|isn't|not contaminated|complete[sd]?\b|finished|performed"
     r"|conducted|carried out|in place|\bused|\b(?:we|i) (?:do|did|run|have run|apply|use)\b"
-    r"|all good|went through|came (?:back|out)|cleared|against|[:=](?!\s*(?:see|ask|owner|who)\b)",
+    r"|all good|went through|came (?:back|out)|cleared|against",
 )
 """That it was done, or a value after the key; the noun alone says only that there is such a thing as a check."""
 
@@ -204,12 +205,21 @@ NEEDED = re.compile(r"\b(?:need|needs|must|should|have to|please|let's|require)\
 HAPPENED = re.compile(r"\b(?:has been|was|were|is|done)\b")
 
 
+MENTION = re.compile(r"check\w*|decontam\w*|de-contam\w*|clean\w*|scan\w*|audit\w*|filter\w*|dedup\w*")
+"""A check is spoken of; whether it was done is said in the same clause or the one after."""
+
+
 def _told(scan: Scan, match: re.Match[str]) -> tuple[str, bool] | None:
     """The words that say whether a check was done, with what they say; None where they leave it open."""
     clause, sentence = scan.clause(match.start()), scan.sentence(match.start())
-    words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else sentence
+    whole = not (MENTION.search(clause) or CHECK_WORD.search(clause) or UNCHECKED.search(clause))
+    words = sentence if whole else clause
     if CLEAN.search(words) is None and UNCHECKED.search(words):
         return words, False
     if defeat(scan.text, *match.span()) or underway(scan.text, match.end()):
         return (sentence, False) if UNCHECKED.search(sentence) else None
-    return (words, True) if CLEAN.search(words) or CHECK_WORD.search(words) else None
+    if CLEAN.search(words) or CHECK_WORD.search(words):
+        return words, True
+    start, end = scan.moods.clause(match.start())
+    onward = scan.text[start : scan.moods.clause(end)[1]] if end < scan.moods.sentence(start)[1] else words
+    return (onward, True) if CLEAN.search(onward) or CHECK_WORD.search(onward) else None

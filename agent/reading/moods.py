@@ -93,7 +93,8 @@ _ACCOUNT = (
     r"(?:according to(?! (?:our|my|us|the (?:logs?|harness|runs?|eval\w*|last)))|per (?:the|their"
     r"|its)\b(?! (?:problem|task))"
     r"|et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|literature|blog(?: ?post)?|(?:tech|technical) report"
-    r"|white ?paper|data ?sheet|press (?:release|kit)|release notes?|change ?log|announcement"
+    r"|white ?paper|data ?sheet|press (?:release|kit)|(?:release notes?|change ?log) (?:say|put|list|claim|state"
+    r"|report|give)s?|announcement"
     r"|(?:the|their|its|official|vendor) (?:docs|documentation|website)|docs (?:say|claim|list|state|report)"
     r"|competitors?(?:'s)?|competition's)"
 )
@@ -111,7 +112,8 @@ ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
 SOMEONE = re.compile(
     rf"\b(?:{_ACCOUNT}|{_OTHERS}|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|publish(?:es|ed)?|model card|(?:hf|hugging ?face) (?:card|page)|readme|tweet\w*|reddit|hacker news"
+    r"|published|(?:folks|people|they|lab|team) publish|model card|(?:hf|hugging ?face) (?:card|page)|readme"
+    r"|tweet\w*|reddit|hacker news"
     r"|publicly reported|reference run)\b",
 )
 HEARSAY = re.compile(
