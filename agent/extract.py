@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from agent.reading import prose, rates, tables
-from agent.reading.corrections import CORRECTION, LONG_AGO, NO_LONGER, NOT_THIS, rebound, settled
+from agent.reading.bygone import not_in_force
+from agent.reading.corrections import CORRECTION, rebound, settled
 from agent.reading.facts import Correction, Fact, Found, Unrecorded
 from agent.reading.moods import Kind, Reason
 from agent.reading.scan import Scan, scanned
@@ -99,7 +100,7 @@ def _read(text: str) -> Reading:
     weighed = [(found, why_not(scan, found)) for found in candidates]
     stated = [found for found, reason in weighed if reason is None]
     denied = [found for found, reason in weighed if reason == "dropped"]
-    good = [*stated, *rebound(scan, [*stated, *denied], candidates)]
+    good = [*stated, *rebound(scan, stated, denied, candidates)]
     kept, corrections = settled(scan, [_fact(scan, found) for found in sorted(good, key=lambda f: (f.end, f.field))])
     doubtful = [_unrecorded(scan, found, reason) for found, reason in weighed if reason and reason != "dropped"]
     return Reading(facts=tuple(kept), unrecorded=tuple(_worth_saying(doubtful)), corrections=tuple(corrections))
@@ -114,7 +115,9 @@ def _candidates(scan: Scan) -> list[Found]:
     said = prose.read(scan)
     for size in (f for f in said if f.field == "heldout_n"):
         scan.taken.add(size.start, size.end)
-    said += rates.read(scan.text, scan.numbers, scan.taken)
+    said += (shares := rates.read(scan.text, scan.numbers, scan.taken))
+    if not any(f.field == "heldout_n" for f in said + structured.found):
+        said += rates.total_of(scan.text, shares)
     covered = [(f.at, f.field) for f in structured.found]
     return structured.found + [f for f in said if not _covered(f, structured.spans, covered)]
 
@@ -133,24 +136,13 @@ def why_not(scan: Scan, found: Found) -> Reason | Literal["dropped"] | None:
     root = found.field.split(".")[0]
     kind = KINDS.get(root, "measured")
     numeric = isinstance(found.value, int | float) and not isinstance(found.value, bool)
-    if _denied(scan, found, root):
-        return "dropped"
+    if gone := not_in_force(scan, found, kind):
+        return gone
     if numeric and scan.moods.beside(*found.at) and root != "first_signal_days":
         return "hedge"
     if root == "comparator" and scan.moods.hedged(*found.at):
         return "hedge"
     return scan.moods.of(*found.at, kind)
-
-
-def _denied(scan: Scan, found: Found, root: str) -> bool:
-    """Whether the words beside a value say that it does not hold, or no longer."""
-    if isinstance(found.value, bool) or root in ("purpose", "failure_cost", "verifier", "languages"):
-        return False
-    before = scan.before(found.at[0], 26)
-    if root == "comparator":
-        return re.search(r"\b(?:not|isn't)\s*$", before) is not None
-    past = KINDS.get(root, "measured") == "measured" and scan.moods.has(LONG_AGO, *scan.moods.clause(found.at[0]))
-    return past or bool(NOT_THIS.search(before) or NO_LONGER.match(scan.text, found.at[1]))
 
 
 def _fact(scan: Scan, found: Found) -> Fact:

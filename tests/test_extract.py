@@ -239,3 +239,222 @@ def test_a_hundred_kilobytes_of_anything_are_read_in_bounded_time(unit: str) -> 
 )
 def test_what_follows_a_language_can_make_it_one_and_is_no_model(text: str, fields: dict[str, object]) -> None:
     assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our base is a 7B, plus or minus.",
+        "pass@8 is 58%, unconfirmed so far",
+        "pass@1: 41% (a guess)",
+        "180 GPU-hours or so",
+        "we are seven, perhaps",
+        "heldout_n: 350  # to be confirmed",
+        "heldout_n: 350  // still being collected",
+        "pass@1: 60% (target)",
+        "pass@1 is 47%. Not verified yet.",
+        "40 GPU-hours for eval (not approved yet)",
+        "52% pass@1, 66% pass@8, from memory",
+        "52% pass@1, 66% pass@8 (both still need to be confirmed)",
+        "pass@1: 41% (theirs)",
+        "pass@8 is 58%, but only on the easy half",
+        "gpu_type: H200  # on order",
+        "license: mit  # check again",
+        "pass@1 36%, pass@8 52% -- preliminary",
+        "has_rollback: yes (in theory)",
+        "the 52% pass@1 I sent you was wrong",
+    ],
+)
+def test_an_afterthought_takes_the_certainty_from_the_figure_before_it(text: str) -> None:
+    assert extract.contract(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("pass@8 is 58%, confirmed on a second machine", {"pass_at_k": {"8": 0.58}}),
+        ("heldout_n: 350  # deduplicated", {"heldout_n": 350}),
+        ("pass@1 is 43%, maybe worth a look", {"pass_at_1": 0.43}),
+        ("pass@1 is 43%, and the license is probably MIT", {"pass_at_1": 0.43}),
+        ("pass@1 43%, target 60%", {"pass_at_1": 0.43}),
+        ("180 GPU-hours (planned)", {"gpu_hours_total": 180}),
+    ],
+)
+def test_what_follows_a_figure_and_says_something_else_leaves_it_a_fact(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("the overlap scan segfaulted, nobody restarted it", {"contamination_checked": False}),
+        ("contamination audit: aborted", {}),
+        ("the contamination job is still queued", {}),
+        ("a contamination check costs us a day", {}),
+        ("Open items: contamination, Ruth, Thursday.", {}),
+        ("For the contamination check I need the test tasks, not for sampling.", {}),
+        ("we attempted a contamination check, it ran out of memory", {}),
+        ("our rollback procedure is mostly prayer", {"has_rollback": False}),
+        ("the rollback button has been broken since spring", {"has_rollback": False}),
+        ("rollback exists, on paper", {}),
+        ("rollback works now and then", {}),
+        ("The rollback lives in somebody's head.", {}),
+        ("the verifier is a test suite that has been red since June", {}),
+        ("checkpoints are kept when someone remembers", {}),
+        ("we are supposed to have a rollback", {}),
+        ("Rolling back means rebuilding an image by hand.", {}),
+        ("rollback... somebody would have to know the tag", {}),
+        ("checkpoint retention was switched off", {"has_checkpoint_discipline": False}),
+        ("the verifier is a pytest suite, currently broken", {}),
+        ("9 problems failed the contamination check and were removed", {"contamination_checked": True}),
+    ],
+)
+def test_a_thing_that_is_named_and_then_undone_is_no_yes(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("the overlap scan finished without hits", {"contamination_checked": True}),
+        ("the contamination audit came back clean", {"contamination_checked": True}),
+        ("13-gram check attached, 0 hits", {"contamination_checked": True}),
+        ("rollback works, rehearsed every month", {"has_rollback": True}),
+        ("we can roll back a broken release within minutes", {"has_rollback": True}),
+        ("all checkpoints are kept, failed runs included", {"has_checkpoint_discipline": True}),
+        ("crashed deploys are rolled back, rollback started by one command", {"has_rollback": True}),
+        ("pytest decides; samples whose tests fail are thrown out", {"verifier": "unit_tests"}),
+    ],
+)
+def test_a_plain_yes_stays_a_yes_whatever_else_is_broken(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("They quoted us 900 GPU-hours, management granted 350.", {"gpu_hours_total": 350}),
+        ("We burned 600 GPU-hours on another project last year. For this one there are 150.", {"gpu_hours_total": 150}),
+        (
+            "The previous checkpoint, codellama-13b, was at 27% pass@1. Our current model, starcoder2-15b, is at 35%.",
+            {"model_name": "starcoder2-15b", "pass_at_1": 0.35},
+        ),
+        ("As soon as the order is delivered we have 8 H200s; for now it's an L40S.", {"gpu_type": "L40S"}),
+        ("We cannot get H100s. A6000s, two of them.", {"gpu_type": "A6000"}),
+        ("no A100s in this building", {}),
+        ("The cloud offered us 64 H100s, we took 8 A100s.", {"gpu_type": "A100"}),
+        ("Before the move we had V100s. Since then: 4x A40.", {"gpu_type": "A40"}),
+        ("The application asks for 900 GPU-hours, the board awarded 350.", {"gpu_hours_total": 350}),
+        ("Until recently we used codellama-7b. The model now is granite-8b.", {"model_name": "granite-8b"}),
+        ("we used to run on T4s, today on an A10G", {"gpu_type": "A10G"}),
+    ],
+)
+def test_what_is_quoted_old_denied_or_still_to_come_does_not_win(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("We will use 8 H100s for 2 days", {"gpu_type": "H100", "gpu_hours_total": 384}),
+        ("We have H100s, no A100s", {"gpu_type": "H100"}),
+        ("When it comes to hardware we have 8 H100s", {"gpu_type": "H100"}),
+        ("We'll have 350 GPU-hours once you agree.", {"gpu_hours_total": 350}),
+        ("You asked for the model: codegemma-7b", {"model_name": "codegemma-7b"}),
+        ("After the old cluster died we got 4 A100s.", {"gpu_type": "A100"}),
+        ("We were promised 16 H200s. What we got: 8 L40S.", {"gpu_type": "L40S"}),
+        ("Last year pass@1 was 24%. Since the retrain it is 39%.", {"pass_at_1": 0.39}),
+        ("Same model as the old team used, now at 41% pass@1", {"pass_at_1": 0.41}),
+    ],
+)
+def test_a_plan_or_a_denial_of_something_else_leaves_the_fact(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (
+            "Priya's squad gets 58% pass@1 with this checkpoint; ours on our 190 problems is 46%.",
+            {"heldout_n": 190, "pass_at_1": 0.46},
+        ),
+        ("Per the Granite technical report pass@8 is 77%, we only managed 69%.", {"pass_at_k": {"8": 0.69}}),
+        ("pass@1 was put at 49% by our former contractor, I get 43%.", {"pass_at_1": 0.43}),
+        ("The readme promises 61% pass@8; on our machine it comes out at 55%.", {"pass_at_k": {"8": 0.55}}),
+        ("They run codellama-7b over there.", {}),
+        ("A friend at a bank gets 58% pass@1, mine is 52%.", {"pass_at_1": 0.52}),
+        ("another lab sees 55% pass@1", {}),
+        ("the documentation says pass@1 is 62%", {}),
+        ("the release notes put pass@8 at 71%", {}),
+        ("a group down the hall has pass@1 at 51%", {}),
+        ("The authors of codegemma-7b got 56% pass@1.", {}),
+    ],
+)
+def test_the_figures_of_others_are_not_ours(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("According to our logs pass@1 is 41%", {"pass_at_1": 0.41}),
+        ("Our team's pass@1 is 44%", {"pass_at_1": 0.44}),
+        ("we publish one value, on 400 held-out problems", {"heldout_n": 400}),
+        ("for the release note 410 held-out problems are kept apart", {"heldout_n": 410}),
+        ("Today's team is five people", {"team_size": 5}),
+        ("pass@1 is 41%, per our own harness", {"pass_at_1": 0.41}),
+    ],
+)
+def test_our_own_account_is_ours(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("> pass@8 is 64%\nNot quite right, sorry.", {}),
+        (
+            "> we have 400 held-out problems and 52% pass@1\nIncorrect. It is 370 and 48.5%.",
+            {"heldout_n": 370, "pass_at_1": 0.485},
+        ),
+        ("> pass@1 is 43%\nThat's correct.", {"pass_at_1": 0.43}),
+        ("> Is pass@1 43%?\nYes.", {"pass_at_1": 0.43}),
+        ("> Is pass@1 43%?\nNo. 39%.", {"pass_at_1": 0.39}),
+        ("> Rollback?\nYes, tested.", {"has_rollback": True}),
+        ("> pass@1 was at 40% when we last spoke\nWe have an A6000.", {"gpu_type": "A6000"}),
+        ("pass@1 is 43%. That's wrong. It is 45%.", {"pass_at_1": 0.45}),
+    ],
+)
+def test_a_quoted_line_is_somebody_elses_unless_the_answer_agrees(text: str, fields: dict[str, Any]) -> None:
+    assert extract.contract(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("2 in 5 on the first try, 3 in 4 given ten goes", {"pass_at_1": 0.4, "pass_at_k": {"10": 0.75}}),
+        ("1 in 4 problems passes", {}),
+        ("3 out of 8 pass first try", {"pass_at_1": 0.375}),
+        ("one in five tasks passes on the first attempt", {"pass_at_1": 0.2}),
+        ("team of 9? no, smaller", {}),
+        ("pass@8 is 61%, 2 in 5 weeks were lost", {"pass_at_k": {"8": 0.61}}),
+        ("84/240 at k=1, 132/240 at k=8", {"heldout_n": 240, "pass_at_1": 0.35, "pass_at_k": {"8": 0.55}}),
+        ("pass@8 = 0.58 -- single run, n = 240 held out", {"heldout_n": 240, "pass_at_k": {"8": 0.58}}),
+        ("190 set aside for evaluation", {"heldout_n": 190}),
+        ("Required: >=250 held-out problems. We have 180.", {"heldout_n": 180}),
+        ("checkpoints every epoch, keep all of them in GCS", {"has_checkpoint_discipline": True}),
+        ("checkpoint every epoch but keep only the last", {}),
+        ("Mostly C++20.", {"languages": ["c++"]}),
+        ("pass@8: ~~61%~~ 58.5%", {"pass_at_k": {"8": 0.585}}),
+        ("GPU: ~~A100~~ L40S", {"gpu_type": "L40S"}),
+        ("$ python run_eval.py --k 8", {}),
+        ("python run_eval.py, on Kotlin problems", {"languages": ["kotlin"]}),
+        ("Python only, started with python run_eval.py", {"languages": ["python"]}),
+        ("If it degrades users leave, last time 3% did", {"failure_cost": "users leave, last time 3% did"}),
+        ("if it regresses on long files, reviews slow down", {"failure_cost": "reviews slow down"}),
+    ],
+)
+def test_shares_sizes_struck_figures_and_typed_commands_are_read_for_what_they_are(
+    text: str, fields: dict[str, Any]
+) -> None:
+    assert extract.contract(text) == fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent.reading.defeats import unreal
 from agent.reading.facts import Found
 from agent.reading.moods import NT
 from agent.reading.scan import Kinds, Scan, found
@@ -215,7 +216,7 @@ def verifier(scan: Scan) -> Iterator[Found]:
 
 
 def _unused(scan: Scan, match: re.Match[str]) -> bool:
-    """Whether tests are written, not run, or are denied."""
+    """Whether tests are written and not run, are denied, or are broken."""
     made = NOT_VERIFIER.search(scan.clause(match.start())) or MADE.match(scan.text, match.end())
     denied = NO_BEFORE.search(scan.before(match.start(), 40)) or NO_AFTER.match(scan.text, match.end())
-    return bool(made or denied)
+    return bool(made or denied) or unreal(scan.text, match.end())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agent.reading.defeats import defeat
 from agent.reading.facts import Found
 from agent.reading.moods import NT
 from agent.reading.scan import Scan
@@ -57,6 +58,7 @@ FLAGS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"|\b{_WEIGHTS}(?:, we (?:keep|save|store|version|archive)| (?:are )?(?:all )?in (?:s3|gcs|the registry"
             rf"|git|dvc))\b"
             rf"|\b{_KEEP}\b[^.;,\n]{{0,40}}\b{_WEIGHTS}\b|\b{_WEIGHTS}\b[^.;,\n]{{0,30}}\b{_KEPT}\b"
+            rf"|\bcheckpoint(?:s|ing)? (?:every|each|per|after)\b[^.;\n]{{0,40}}\b{_KEEP} (?:all|every|each|them)\b"
             rf"|\b{_LOSE}\b[^.;,\n]{{0,30}}\b{_WEIGHTS}\b|\b{_WEIGHTS}\b[^.;,\n]{{0,45}}\b{_LOST}\b"
             rf"|\b(?:ckpts?|checkpoint(?:s|ing)?)(?=[\"'`]?\s*(?::|=)\s*{_ANSWER})"
         ),
@@ -111,15 +113,27 @@ def flags(scan: Scan) -> Iterator[Found]:
     """Yes-or-no facts: rollback, checkpoint discipline, held-out blocker, disjointness, same decoding."""
     for name, pattern in FLAGS:
         for match in pattern.finditer(scan.text):
-            negative = _negative(scan, match)
-            low, high = scan.moods.clause(match.start())
-            value = negative is bool(REVERSED.search(match[0]))
-            if NONE_OF_IT.search(scan.sentence(match.start())):
+            value, negative = _said(scan, match)
+            undone = defeat(scan.text, *match.span()) if value and not negative else ""
+            if undone == "doubted":
+                continue
+            if undone:
                 value, negative = False, True
-            if PRO_NEGATION.search(scan.text, low, max(high, match.end())):
-                value = True
-            wanted = value and not negative and NEEDED.search(scan.text[low : match.start()])
+            before = scan.text[scan.moods.clause(match.start())[0] : match.start()]
+            wanted = value and not negative and NEEDED.search(before)
             yield Found(name, value, "", *_stretch(scan, match, negative), match.span(), "target" if wanted else "")
+
+
+def _said(scan: Scan, match: re.Match[str]) -> tuple[bool, bool]:
+    """What the words of a flag say, and whether they say it by a negation."""
+    negative = _negative(scan, match)
+    low, high = scan.moods.clause(match.start())
+    value = negative is bool(REVERSED.search(match[0]))
+    if NONE_OF_IT.search(scan.sentence(match.start())):
+        value, negative = False, True
+    if PRO_NEGATION.search(scan.text, low, max(high, match.end())):
+        value = True
+    return value, negative
 
 
 def _negative(scan: Scan, match: re.Match[str]) -> bool:

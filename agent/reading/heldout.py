@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
+from agent.reading.defeats import defeat, underway
 from agent.reading.facts import Found
 from agent.reading.hours import GPU_HOURS
 from agent.reading.moods import NT
-from agent.reading.numbers import Number, count
+from agent.reading.numbers import Number, count, ratio
 from agent.reading.scan import Scan, found
 
 BENCHMARK = re.compile(
@@ -53,14 +55,23 @@ N_CUE = re.compile(r"(?<![\w-])n\s*(?:=|:|is|of|(?<=pass)|\b)\s*$")
 
 
 NOT_PROBLEMS = re.compile(
-    SAMPLE_NOUN.pattern + r"|\s*(?:/|per)\s*(?:problem|task)|\s*(?:gpu|hours?|days?|%|tokens?|languages)"
+    SAMPLE_NOUN.pattern
+    + r"|\s*(?:/|per)\s*(?:problem|task)|\s*(?:gpu|hours?|days?|%|tokens?|languages|context|ctx|window|params?)"
 )
 IS_K = re.compile(r"(?:[@^]\s*|\bat\s*|\bk ?= ?|top[- ])$")
 INSIDE = re.compile(
     r"\s+(?:(?:are |is |of them )?(?:(?:in|on) (?:the|our) )?)(?:held[- ]?out|eval(?:uation)? set|test set)"
+    r"|\s+(?:(?:are|is|were|of them|have been) )*(?:(?:kept|set|put|left|held|reserved|saved) (?:aside |apart "
+    r"|back |away )?"
+    r"|(?:aside|apart|back) )for (?:the |our )?(?:held[- ]?out|eval(?:uation|uating)?|testing|test set)\b"
+    r"|\s+for the held-?out size\b"
 )
 OF_SAMPLES = re.compile(r"\s*(?:,\s*)?(?:samples|per)")
-EACH = re.compile(r"\s*(?:each|apiece|per)\b")
+PART_AFTER = re.compile(
+    r"\s*(?:each|apiece|per)\b"
+    r"|\s*(?:(?:that|which) )?(?:(?:have|had|were|was|are|got) )?(?:failed|removed|dropped|flagged|leaked|excluded"
+    r"|discarded|overlap\w*|thrown out)\b"
+)
 PART_BEFORE = re.compile(
     r"\b(?:each|every|per|of the|first|another|other|extra|only solves?|solves?|solved|fails?|failed|wrong|dropped"
     r"|removed"
@@ -70,13 +81,15 @@ PART_BEFORE = re.compile(
 
 def heldout_n(scan: Scan) -> Iterator[Found]:
     """heldout_n: problems of the evaluation set, told apart from the prompt pool and from slices."""
-    for number in scan.numbers:
+    for before_it, number in pairwise([None, *scan.numbers]):
+        if number is None or (before_it and _one_in(scan, before_it, number)):
+            continue
         value = count(number) if number.scale in ("", "k", "thousand") and scan.free(number) else None
         if value is None or _counts_else(scan, number):
             continue
         before = scan.before(number.start, 60)
         noun, cue = PROBLEM_NOUN.match(scan.text, number.end), HELDOUT_CUE.search(before)
-        if noun and (PART_BEFORE.search(before) or EACH.match(scan.text, noun.end())):
+        if noun and (PART_BEFORE.search(before) or PART_AFTER.match(scan.text, noun.end())):
             continue
         letter = value >= 20 and N_CUE.search(before) and not OF_SAMPLES.match(scan.text, number.end)
         named = noun or cue or letter or INSIDE.match(scan.text, number.end)
@@ -84,6 +97,11 @@ def heldout_n(scan: Scan) -> Iterator[Found]:
             continue
         start, end = number.start - (len(cue[0]) if cue and not noun else 0), noun.end() if noun else number.end
         yield Found("heldout_n", value, "count", start, end, (number.start, number.end))
+
+
+def _one_in(scan: Scan, solved: Number, total: Number) -> bool:
+    """Whether two numbers are a share such as `1 in 3 problems`, which says nothing of how many there are."""
+    return " in " in scan.text[solved.end : total.start] and ratio(scan.text, solved, total) is not None
 
 
 def _counts_else(scan: Scan, number: Number) -> bool:
@@ -156,38 +174,52 @@ UNCHECKED = re.compile(
 CLEAN = re.compile(
     r"\b(?:no contamination(?! (?:check|scan|audit|analysis|report|test|stud))|not contaminated"
     r"|isn't contaminated|uncontaminated|free (?:of|from) contamination|contamination[- ]free"
-    r"|without (?:any )?contamination|zero (?:contamination|hits|overlap)"
+    r"|without (?:(?:any|a single|a) )?(?:contamination|hits?|match(?:es)?|overlaps?|findings?)\b"
+    r"|zero (?:contamination|hits|overlap)"
     r"|contamination[\"'`]?\s*[:=]\s*(?:none|no (?:hits|matches|overlap)|0\b)|no (?:hits|matches"
     r"|overlap)(?! check| scan| audit)|nothing (?:found|flagged))\b",
 )
 CHECK_WORD = re.compile(
-    r"check\w*|controll?ed|decontam\w*|de-contam\w*|clean\w*|scan\w*|verified|audit\w*|passed|\bran\b|done|filter\w*"
-    r"|dedup\w*|tested|screened|removed|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)|no contamination|none"
-    r"|examined|✓|✅|analy[sz]ed|vetted|uncontaminated|isn't|not contaminated",
+    r"checked|controll?ed|contaminated|cleaned|\bclean\b|scanned|verified|audited|pass(?:ed|es)\b|\bran\b|\bdone\b"
+    r"|filtered|dropped|attached|\b0 (?:hits|matches|overlaps)|[:=]\s*(?:\d+-?gram|n-?gram|minhash)|dedup(?:ed"
+    r"|licated|ed)\b|tested|screened|remove[sd]?\b|\byes\b|\btrue\b|-free|\bok\b|free (?:of|from)"
+    r"|no contamination|none|examined|✓|✅|analy[sz]ed|vetted|isn't|not contaminated|complete[sd]?\b|finished|performed"
+    r"|conducted|carried out|in place|\bused|\b(?:we|i) (?:do|did|run|have run|apply|use)\b"
+    r"|all good|went through|came (?:back|out)|cleared|against",
 )
+"""That it was done, or a value after the key; the noun alone says only that there is such a thing as a check."""
 
 
 def contamination_checked(scan: Scan) -> Iterator[Found]:
     """contamination_checked: whether the held-out set was checked; a plan to check is none."""
     for match in CONTAMINATION.finditer(scan.text):
-        low, high = scan.moods.clause(match.start())
-        clause = scan.text[low:high]
-        first, last = scan.moods.sentence(match.start())
-        words = clause if CHECK_WORD.search(clause) or UNCHECKED.search(clause) else scan.text[first:last]
-        clean = CLEAN.search(words)
-        negative = not clean and UNCHECKED.search(words) is not None
-        if not (clean or negative or CHECK_WORD.search(words)):
-            continue
-        needed = re.search(r"\b(?:need|needs|must|should|have to|please|let's|require)\b", words) and not re.search(
-            r"\b(?:has been|was|were|is|done)\b", words
-        )
-        start = scan.text.find(words.strip(), first)
-        yield Found(
-            "contamination_checked",
-            not negative,
-            "",
-            start,
-            start + len(words.strip()),
-            match.span(),
-            "target" if needed and not negative else "",
-        )
+        if (told := _told(scan, match)) is not None:
+            words, checked = told
+            needed = checked and NEEDED.search(words) and not HAPPENED.search(words)
+            start = scan.text.find(words.strip(), scan.moods.sentence(match.start())[0])
+            end = start + len(words.strip())
+            yield Found("contamination_checked", checked, "", start, end, match.span(), "target" if needed else "")
+
+
+NEEDED = re.compile(r"\b(?:need|needs|must|should|have to|please|let's|require)\b")
+HAPPENED = re.compile(r"\b(?:has been|was|were|is|done)\b")
+
+
+MENTION = re.compile(r"check\w*|decontam\w*|de-contam\w*|clean\w*|scan\w*|audit\w*|filter\w*|dedup\w*")
+"""A check is spoken of; whether it was done is said in the same clause or the one after."""
+
+
+def _told(scan: Scan, match: re.Match[str]) -> tuple[str, bool] | None:
+    """The words that say whether a check was done, with what they say; None where they leave it open."""
+    clause, sentence = scan.clause(match.start()), scan.sentence(match.start())
+    whole = not (MENTION.search(clause) or CHECK_WORD.search(clause) or UNCHECKED.search(clause))
+    words = sentence if whole else clause
+    if CLEAN.search(words) is None and UNCHECKED.search(words):
+        return words, False
+    if defeat(scan.text, *match.span()) or underway(scan.text, match.end()):
+        return (sentence, False) if UNCHECKED.search(sentence) else None
+    if CLEAN.search(words) or CHECK_WORD.search(words):
+        return words, True
+    start, end = scan.moods.clause(match.start())
+    onward = scan.text[start : scan.moods.clause(end)[1]] if end < scan.moods.sentence(start)[1] else words
+    return (onward, True) if CLEAN.search(onward) or CHECK_WORD.search(onward) else None

@@ -60,7 +60,8 @@ SHARE_FOR = re.compile(
 NOT_HOURS = re.compile(
     r"\s?-?(?:x\b|x ?[a-z0-9]|days?|weeks?|d\b|wks?|people|engineers|problems|tasks|samples|nodes?"
     r"|gpus?\b(?![ -]?[hdw])"
-    r"|tokens|%|\$|usd|eur|percent|epochs?|rounds?|of us|params|hours? (?:on|per|wall))"
+    r"|tokens|%|\$|usd|eur|percent|epochs?|(?:(?:are|is|were|have been|already) )*(?:used|spent|gone|burned"
+    r"|burnt)\b|rounds?|of us|params|hours? (?:on|per|wall))"
     rf"|\s?{GPU_NAME}(?![ -]?[hdw])"
 )
 HOURS = {"h": 1, "d": 24, "w": 168}

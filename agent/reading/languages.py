@@ -17,7 +17,7 @@ LANGUAGES = {
     "typescript": r"type ?script|\bts\b",
     "javascript": r"java ?script|\bjs\b|node\.?js",
     "java": r"java",
-    "c++": r"c\+\+|cpp",
+    "c++": r"c\+\+(?:[012][0-9axyz])?|cpp",
     "c#": r"c#|c sharp|csharp",
     "rust": r"rust",
     "kotlin": r"kotlin",
@@ -92,8 +92,11 @@ LANGUAGE_GLUE = re.compile(
 )
 NOT_LANGUAGE = re.compile(
     r"\s*(?:script\b|config|wrapper|harness|runner|tooling|sdk\b|service\b|library\b|client\b|loader|env\b"
-    r"|version|package)",
+    r"|version|package)"
+    r"|\s+(?:-{1,2}[a-z]|[\w./-]+\.(?:py|sh|bash)\b)",
 )
+PROMPT = re.compile(r"(?m)^[ \t>`]*(?:\$|%|>>>) [^\n]*$")
+"""A line typed at a shell: its words are commands."""
 
 
 MAINLY = re.compile(r"\s+\(?(?:only|mostly|mainly)\b")
@@ -104,7 +107,8 @@ def languages(scan: Scan) -> Iterator[Found]:
     """languages, as one list in order of mention."""
     marks = []
     for name, match in LANGUAGE.finditer(scan.text):
-        if not NOT_LANGUAGE.match(scan.text, match.end()) and not scan.taken.overlaps(*match.span()):
+        typed = any(low <= match.start() < high for low, high in scan.moods.places(PROMPT))
+        if not (typed or NOT_LANGUAGE.match(scan.text, match.end()) or scan.taken.overlaps(*match.span())):
             marks.append((match, name))
     kept = [m for i, m in enumerate(marks) if _is_language(scan, marks, i)]
     sure = [(m, n) for m, n in kept if scan.moods.of(*m.span(), "plan") is None and not _denied(scan, m)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.reading.corrections import NOT_THIS
+from agent.reading.bygone import NOT_THIS
 from agent.reading.facts import Found
 from agent.reading.scan import Kinds, Scan, found
 

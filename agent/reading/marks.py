@@ -21,7 +21,7 @@ PASS = re.compile(
 )
 PASS_ONCE = re.compile(
     r"\b(?:(?:on|at|in) (?:the |our |its )?(?:very )?first (?:try|attempt|shot|go|sample|draw)|first[- ](?:try"
-    r"|attempt|shot) (?:pass|success|solve|accuracy)?(?: ?rate)?"
+    r"|attempt|shot|go)(?: (?:pass|success|solve|accuracy))?(?: ?rate)?"
     r"|single[- ](?:sample|attempt|shot|try) (?:pass|success|solve|accuracy)(?: ?rate)?|one[- ]shot (?:pass"
     r"|success|solve) rate"
     r"|with (?:one|a single|1) (?:try|attempt|sample|shot)|in (?:one|a single|1) (?:try|attempt|sample|shot|go))\b",
@@ -30,7 +30,7 @@ WEAK = re.compile(
     rf"(?<![\w@])@\s?(?P<a>{_ONE_K})"
     rf"|\bat (?:k ?= ?)?(?P<b>{_ONE_K})(?=\s*(?:[,.;:)/|\n]|(?:and|is|was|on|for|in)\b|$))"
     rf"|\bk\s*(?:=|equals|is)\s*(?P<c>{_LIST})"
-    rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses)\b",
+    rf"|\b(?:with|in|within|over|after|given|across|out of) (?P<d>{_ONE_K}) (?:tries|attempts|shots|guesses|goes)\b",
 )
 _NAMES = (
     r"easy|easier|medium|mid|moderate|intermediate|hard|harder|hardest|difficult|introductory|interview"
@@ -195,7 +195,8 @@ def _round(match: re.Match[str]) -> str:
 def _may_be_rate(text: str, number: Number) -> bool:
     if number.form == "points" or number.scale or number.value > 100:
         return False
-    if number.form == "plain" and NOT_A_RATE.match(text, number.end):
+    counted = NOT_A_RATE.match(text, number.end) if number.form == "plain" else None
+    if counted and not (number.value < 1 and re.match(r"\s*\n|\s+-{1,2}\s", counted[0])):
         return False
     if number.form == "percent" and OTHER_PERCENT.match(text, number.end):
         return False

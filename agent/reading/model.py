@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from agent.reading.facts import Found
-from agent.reading.moods import OURS
+from agent.reading.moods import ACCOUNT, OURS
 from agent.reading.numbers import TENS, UNITS, Number, find, tokens
 from agent.reading.scan import Scan, found, plain
 
@@ -46,7 +46,10 @@ NOT_OURS = re.compile(
 
 
 TERMS = re.compile(r"[\w.]*(?:\s\w+)?\s(?:licen[cs]e|terms)\b")
-ACCOUNT = re.compile(r"\b(?:according to|papers?|et al|leader-?board|literature|blog(?: ?post)?|competitors?)\b")
+ACCOUNT_AFTER = re.compile(
+    r"(?:'s)?\s(?:tech(?:nical)? report|report|paper|blog|authors|team|folks|people|guys|crew|lab|docs"
+    r"|release notes|model card)\b"
+)
 DICTATED = re.compile(rf"\b{_SPOKEN}\b", re.I)
 
 
@@ -71,6 +74,9 @@ def _of_others(scan: Scan, at: int) -> bool:
     """Whether a model is somebody else's, or an account's of somebody else's."""
     low, _ = scan.moods.sentence(at)
     account = ACCOUNT.search(scan.text, low, at)
+    named = next((end for start, end in scan.models if start == at), at)
+    if ACCOUNT_AFTER.match(scan.text, named) or scan.moods.told_of_them(at):
+        return True
     return NOT_OURS.search(scan.before(at, 50)) is not None or (
         account is not None and not OURS.search(scan.text, account.end(), at)
     )
@@ -137,7 +143,8 @@ def _named_sizes(scan: Scan) -> Iterator[Found]:
 CONTEXT_BEFORE = re.compile(
     r"\b(?:(?:max(?:imum)?|model|native|eval(?:uation)?)[ _-])?(?:context|ctx|n_ctx|num_ctx|max_model_len"
     r"|model_max_length|max_position_embeddings|max_seq_len\w*|max-model-len|seq(?:uence)?[ _-]?len(?:gth)?)"
-    r"(?:[ _-]?(?:length|len|window|size|limit|budget))?[\"'`*]*\s*(?:(?!gpu|param|pass|problem)[a-z'@]+ ){0,6}?"
+    r"(?:[ _-]?(?:length|len|window|size|limit|budget))?[\"'`*]*\s*"
+    r"(?:(?!gpu|param|pass|problem|but\b|train)[a-z'@]+ ){0,6}?"
     r"(?:\(tokens\) ?)?(?:(?:is|are|was"
     r"|of|=|:|at|to|set to|\||,|capped at"
     r"|goes to|stays at|we evaluate at)\s*)*[\"'`*~]*$",

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from agent.reading.afterthoughts import DOUBTED, NOT_GRANTED, UNDONE, VAGUE
+
 Reason = Literal["hedge", "hypothetical", "question", "range", "someone_else", "target", "ambiguous"]
 Kind = Literal["measured", "state", "plan", "identity", "consequence"]
 """What a field holds: a reading, a state of affairs, a choice or budget, what a thing is, what would follow."""
@@ -87,13 +89,32 @@ IF_HARMLESS = re.compile(
     r"|(?:ssd|self-distillation|this|we|it) (?:\w+ )?(?:doesn't|does not|isn't|is not|don't|didn't|turns out"
     r"|fails?|fall))\b",
 )
+_ACCOUNT = (
+    r"(?:according to(?! (?:our|my|us|the (?:logs?|harness|runs?|eval\w*|last)))|per (?:the|their"
+    r"|its)\b(?! (?:problem|task))"
+    r"|et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|literature|blog(?: ?post)?|(?:tech|technical) report"
+    r"|white ?paper|data ?sheet|press (?:release|kit)|(?:release notes?|change ?log) (?:say|put|list|claim|state"
+    r"|report|give)s?|announcement"
+    r"|(?:the|their|its|official|vendor) (?:docs|documentation|website)|docs (?:say|claim|list|state|report)"
+    r"|competitors?(?:'s)?|competition's)"
+)
+_GROUP = r"(?:team|group|company|squad|crew|lab|folks|department|dept|org|division|unit)"
+_OWN = r"(?<!\btoday)(?<!\blet)(?<!\bit)(?<!\bthat)(?<!\bwhat)(?<!\bthere)(?<!\bhere)(?<!\bmodel)(?<!\bcompany)"
+_OTHERS = (
+    rf"(?:(?:an)?other {_GROUP}|sister team|others (?:get|got|report|see|claim|reach|measure)"
+    rf"|[a-z]{{3,}}{_OWN}'s {_GROUP}|{_GROUP} (?:upstairs|downstairs|next (?:floor|door)|down the hall|across the)"
+    r"|some(?:one|body) (?:on|from|in|at|else)|discord|rivals?|vendors?|contractor(?:'s)?|consultant(?:'s)?"
+    r"|supplier(?:'s)?|agency"
+    r"|(?:colleague|friend|acquaintance)s? (?:from|in|at|over)|friend'?s?|next door|salespe\w+)"
+)
+ACCOUNT = re.compile(rf"\b{_ACCOUNT}\b")
+"""What is written somewhere by somebody else: a paper, a model card's prose, the documentation."""
 SOMEONE = re.compile(
-    r"\b(?:et al|paper(?:'?s)?|papers|arxiv|authors?|leader-?board|competitors?(?:'s)?|competition's|rivals?"
-    r"|vendors?|blog(?: ?post)?|literature|other (?:team|group|company)"
-    r"|another (?:team|group|company)|sister team|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
+    rf"\b(?:{_ACCOUNT}|{_OTHERS}|gpt-?\d\w*|chatgpt|claude|gemini|copilot"
     r"|apple(?:'s)?|openai(?:'s)?|anthropic|deepmind|google(?:'s)?"
-    r"|published|model card|readme says|press release|tweet\w*|reddit|hacker news|publicly reported"
-    r"|reference run|friend'?s?|next door|salespe\w+)\b",
+    r"|published|(?:folks|people|they|lab|team) publish|model card|(?:hf|hugging ?face) (?:card|page)|readme"
+    r"|tweet\w*|reddit|hacker news"
+    r"|publicly reported|reference run)\b",
 )
 HEARSAY = re.compile(
     r"\b(?:he|she|colleagues?|boss|manager|director|cto|ceo|vp|friend|intern|guy|vendor|someone|somebody|people|folks"
@@ -135,11 +156,17 @@ FINITE = re.compile(
 )
 NT = r"(?:(?:do|does|did|is|are|was|were|has|have|had|ca|could|would|should|wo|need|must)n'?t)"
 """A negated verb, with or without its apostrophe."""
+ASIDE = re.compile(r"\s*[(\[](?!\s*(?:both|all|these|those|numbers?|figures?)\b)")
+"""A bracket belongs to what stands before it, unless it speaks of several."""
 IN_FACT = re.compile(r"\b(?:but|however|in reality)\b")
 WALL = re.compile(r"\b(?:but|however|whereas|while|though|although)\b|,\s*now\b|\s--?\s")
 DREAM = re.compile(
     r"\b(?:hope|hoping|hopefully|wish|dream\w*|ideally|not (?:yet )?approved|pending approval|applied for"
-    r"|(?:is|are|was|were|been|we|have|'ve) requested)\b"
+    r"|(?:is|are|was|were|been|we|have|'ve) requested|(?:we|i|they|team)(?: had| have| only| originally| initially)?"
+    r" (?:asked|applied|begged|bid|hoped|budgeted|pushed) for|quot(?:ed|es|ing) (?:us|me|them)?|(?:was|were|been"
+    r"|got) (?:promised|supposed to)|(?:application|proposal|request|bid|wish ?list) (?:says?|was|is|for|lists?"
+    r"|asks?)|offer(?:ed|s|ing) (?:us|me)|propos(?:ed|es)"
+    r"|pitched)\b"
 )
 SOURCE = re.compile(r"\s*\(\s*(?:the )?(?:paper|model card|reported|published|apple)")
 LONGEST_SPAN = 1_000
@@ -148,9 +175,10 @@ LONGEST_SPAN = 1_000
 
 @dataclass
 class Moods:
-    """Sentences and clauses of one normalised text, and the mood of any span of it."""
+    """Sentences and clauses of one normalised text, and the mood of any span of it; quoted: lines of somebody else."""
 
     text: str
+    quoted: list[tuple[int, int]] = field(default_factory=list)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
@@ -206,12 +234,16 @@ class Moods:
         """Why a span is not a fact of that kind, or None where it is one."""
         if self.asked(start, end):
             return "question"
+        if any(low <= start < high for low, high in self.quoted):
+            return "someone_else"
         if kind == "consequence":
             return None
         if self.supposed(start, end):
             return "hypothetical"
         if self.hedged(start, end):
             return "hedge"
+        if reason := self.trailed(end, kind):
+            return reason
         if self.has(HEARSAY, self.sentence(start)[0], start):
             return "someone_else"
         if kind != "identity" and self.told_of_others(start, end, kind):
@@ -256,6 +288,23 @@ class Moods:
             return True
         return self._spread(HEDGE_CLAUSE, start, end) or self._spread(DOUBT, start, end)
 
+    def trailed(self, end: int, kind: Kind) -> Reason | None:
+        """What an afterthought makes of a figure: `43%, roughly` or `200  # not built yet`."""
+        if self._followed(DOUBTED, end) or self._followed(VAGUE, end):
+            return "hedge"
+        wish = UNDONE if kind in ("measured", "state") else NOT_GRANTED
+        return "target" if self._followed(wish, end) else None
+
+    def _followed(self, cue: re.Pattern[str], end: int) -> bool:
+        """Whether a cue comes after a figure with nothing between that is said of something else."""
+        places = self.places(cue)
+        index = bisect_left(places, (end, 0))
+        start = places[index][0] if index < len(places) else -1
+        if start < 0 or start > self.sentence(end - 1)[1] or self.has(FINITE, end, start):
+            return False
+        aside = cue is VAGUE or ASIDE.match(self.text, start) is not None
+        return start <= self.clause(end - 1)[1] if aside else start - end <= 80
+
     def told_of_others(self, start: int, end: int, kind: Kind = "measured") -> bool:
         """Whether the nearest owner named before (or, failing that, after) a span is somebody else."""
         first, _ = self.sentence(start)
@@ -267,6 +316,12 @@ class Moods:
             return others > ours
         after = self.has(SOMEONE, end, max(end, self.clause(end - 1)[1] + 1))
         return after or SOURCE.match(self.text, end) is not None
+
+    def told_of_them(self, start: int) -> bool:
+        """Whether a span is about `them`, who are not whoever is spoken for."""
+        first, _ = self.sentence(start)
+        they = self.last(PRONOUN, first, start)
+        return they > self.last(OURS, first, start) and not self._spoken_for(they)
 
     def _spoken_for(self, at: int) -> bool:
         """Whether the one a pronoun stands for is the client or the team of whoever writes."""

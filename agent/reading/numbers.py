@@ -116,6 +116,10 @@ NUMBER = re.compile(
     rf"(?:{SIGN})?",
 )
 OUT_OF = re.compile(r"/|(?:out )?of(?: (?:the|our|all|those))?")
+ONE_IN = re.compile(r"in(?: every)?")
+NOT_PARTS = re.compile(
+    r"\s*-?(?:hours?|h\b|days?|weeks?|months?|minutes?|years?|languages?|tries|attempts|rounds?|gpus?)"
+)
 BETWEEN = re.compile(r"\s?(?:-|--|to|\.\.+|till|until|and|or)\s?")
 
 
@@ -224,10 +228,19 @@ def _is_range(text: str, left: Number, right: Number) -> bool:
 
 
 def ratio(text: str, solved: Number, total: Number) -> Number | None:
-    """`96 out of 240` as one number, or None; `81/93` may be two rates, so a slash needs a total above 100."""
+    """`96 out of 240` or `3 in 8` as one number, or None.
+
+    `81/93` may be two rates, so a slash needs a total above 100; `in` joins small numbers only, and no spans of time.
+    """
     link = text[solved.end : total.start].strip()
     whole = solved.form == total.form == "plain" and count(solved) is not None and count(total) is not None
-    if not whole or not OUT_OF.fullmatch(link) or solved.value > total.value or (link == "/" and total.value <= 100):
+    one_in = ONE_IN.fullmatch(link) and 1 < total.value <= 20 and not NOT_PARTS.match(text, total.end)
+    if (
+        not whole
+        or not (OUT_OF.fullmatch(link) or one_in)
+        or solved.value > total.value
+        or (link == "/" and total.value <= 100)
+    ):
         return None
     written = text[solved.start : total.end]
     return replace(solved, end=total.end, value=solved.value / total.value, form="ratio", written=written)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -33,7 +34,8 @@ RELATIVE = re.compile(
 )
 BACKWARD = re.compile(
     r"(?:-?ish|\+| or so|-something)?(?: (?:of (?:\w+ )?)?(?:the |our |all |its )*(?:held-?out |eval |test )?"
-    r"(?:problems|tasks|set|cases|exercises))?(?: (?:solved|correct|right|passing|pass|passed))?\s*(?:\(|\[)?\s*"
+    r"(?:problems|tasks|set|cases|exercises))?(?: (?:solved|correct|right|passing|pass|passed|passes|succeeds?"
+    r"|succeeded))?\s*(?:\(|\[)?\s*"
     r"(?:(?:at|on|for|in|as|is|was|the|our|of|its|a|to|-|=|:|their)\s*){0,3}",
 )
 SAME = re.compile(
@@ -61,6 +63,18 @@ def read(text: str, numbers: list[Number], taken: Spans) -> list[Found]:
         near = slice(bisect_left(starts, line[0].start - 40), bisect_left(starts, line[-1].end + 160))
         found += _line(text, line, numbers[near], taken, asked)
     return found
+
+
+SHARE = re.compile(r"\d+\s*(?:/|(?:out )?of)\s*(?P<total>\d{2,5})$")
+
+
+def total_of(text: str, found: list[Found]) -> Iterator[Found]:
+    """heldout_n where every rate is a share of the same total: `91/260 at k=1, 148/260 at k=8`."""
+    shares = [(f, SHARE.search(text, *f.at)) for f in found if f.field.startswith("pass_at")]
+    totals = {match["total"] for _, match in shares if match}
+    if len(totals) == 1 and len(shares) == len(found) and sum(match is not None for _, match in shares) > 1:
+        first, match = next((f, m) for f, m in shares if m)
+        yield Found("heldout_n", int(match["total"]), "count", first.start, first.end, match.span("total"))
 
 
 def _line(text: str, line: list[Mark], numbers: list[Number], taken: Spans, asked: bool) -> list[Found]:
@@ -154,7 +168,8 @@ def _repeats(text: str, line: list[Mark]) -> list[Mark]:
 
 
 def _percent_near(line: list[Mark], i: int) -> bool:
-    return any(m.number is not None and m.number.form == "percent" for m in line[max(0, i - 1) : i + 2])
+    near = (m.number.form for m in line[max(0, i - 1) : i + 2] if m.number is not None)
+    return any(form in ("percent", "ratio") for form in near)
 
 
 def _prefers_behind(text: str, cue: Mark, ahead: Mark, behind: Mark) -> bool:

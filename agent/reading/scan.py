@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from agent.reading import numbers
+from agent.reading import numbers, quotes
 from agent.reading.facts import Found
 from agent.reading.moods import Moods
 from agent.reading.numbers import Number
@@ -84,7 +84,7 @@ def answered(text: str) -> str:
 
 def _as_key(match: re.Match[str]) -> str:
     asked, mark = match["asked"], match["mark"]
-    short = len(asked.split()) <= 4 and not VERB_FIRST.match(asked)
+    short = len(asked.split()) <= 4 and not VERB_FIRST.match(asked) and not (match["no"] and asked[-1:].isdigit())
     settled = match["yes"] or (match["no"] and not re.search(r"\d", asked))
     if MODAL.match(asked) or not (settled or short):
         return match[0]
@@ -109,13 +109,16 @@ class Kinds:
             yield next((name, m) for name, p in self._each if (m := p.match(text, place.start(), place.endpos)))
 
 
+STRUCK = re.compile(r"~~(?=\S)[^~\n]{1,200}~~")
+"""Struck through in markdown: taken back by whoever wrote it."""
 Binder = Callable[[Scan], Iterable[Found]]
 
 
 def scanned(text: str) -> Scan:
     """A message with its numbers and moods."""
-    plain = answered(numbers.normalise(text))
-    return Scan(plain, text, numbers.find(plain), Moods(plain))
+    typed = STRUCK.sub(lambda match: " " * len(match[0]), numbers.normalise(text))
+    plain = answered(typed)
+    return Scan(plain, text, numbers.find(plain), Moods(plain, quotes.of_others(typed)))
 
 
 def found(name: str, value: JsonValue, match: re.Match[str], unit: str = "", group: int | str = 0) -> Found:

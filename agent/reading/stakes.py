@@ -22,6 +22,11 @@ NOT_PURPOSE = re.compile(
     r"|checkpoints?|fine-?tun\w*|context length|benchmark|decontam\w*)\b",
 )
 
+OTHER_SUBJECT = re.compile(
+    r"\b(?:rollback|checkpoints?|(?:de)?contamination|decontam|verifier|tests?|suite|scan|script)\b(?: \w+)?\s*$"
+)
+"""`The rollback lives in a wiki`: not the model, and no purpose."""
+
 
 def purpose(scan: Scan) -> Iterator[Found]:
     """purpose: why it matters, in the user's words."""
@@ -33,6 +38,8 @@ def purpose(scan: Scan) -> Iterator[Found]:
             or (group == "verb" and NOT_PURPOSE.search(words.lower()))
             or re.match(r"(?:tbd|unknown|none|n/?a|\?)", words.lower())
         ):
+            continue
+        if group == "verb" and OTHER_SUBJECT.search(scan.before(match.start(), 24)):
             continue
         if group == "verb" and not re.search(
             r"\b(?:it|which|that|this|model|we|product|used|they|completions?)\b|^",
@@ -50,8 +57,8 @@ WORSE = (
 )
 FAILURE = re.compile(
     rf"\b(?:if|when|should|in case|whenever) (?:the |our |this |a |it"
-    rf"|new )*(?:\w+ ){{0,4}}?{WORSE}(?: [\w-]+){{0,4}}?\s*(?:,|->|:|then|=>|>|-|we|it|our|the|users|customers"
-    rf"|that|i)\s*(?P<then>[^\n;.]{{3,160}})"
+    rf"|new )*(?:\w+ ){{0,4}}?(?P<worse>{WORSE})\b(?: [\w-]+){{0,4}}?\s*(?:,|->|:|=>|>|-|\b(?:then|we|it|our|the|users"
+    rf"|customers|that|i)\b)\s*(?P<then>[^\n;.]{{3,160}})"
     rf"|\b(?:if|when) (?:(?:it|this|the (?:model|output|answer|query|sql|code|completion"
     rf"|suggestion)s?)(?:'s| is| are| turns out| comes out| goes)? )?wrong"
     rf"\s*(?:,|->|:|=>|=|-)\s*(?P<wrong>[^\n;.]{{3,160}})"
@@ -69,6 +76,16 @@ FAILURE = re.compile(
     rf"|survivable|tolerable)\b[^\n;.]{{0,140}})",
 )
 
+PLAINLY_WORSE = re.compile(
+    r"worsens?|regress(?:es|ed)?|degrad(?:es?|ed)|deteriorat\w+|underperform\w*|goes wrong|went wrong|goes south|tanks?"
+    r"|misbehaves?|collaps(?:es|ed)|goes sideways|blows up"
+)
+"""Verbs without an object: what comes next is either a circumstance or the consequence."""
+QUALIFIED = re.compile(
+    r"\s*(?:[,:>=-]|(?:at|on|in|for|with|by|to|than|after|during|over|under|below|between|from|because|too|again|badly"
+    r"|here|there|even|only|slightly|noticeably|silently|overnight|somehow|a (?:lot|bit|little)|much|or|and|then|once"
+    r"|when|while|significantly|again|[a-z]+ly)\b)"
+)
 ASKED = re.compile(r"\b(?:me|us|shout|yell|complain|so|say)[ ,]*$")  # "correct me if wrong: ..."
 
 
@@ -83,14 +100,19 @@ def failure_cost(scan: Scan) -> Iterator[Found]:
         if group == "wrong" and ASKED.search(scan.text[: match.start()]):
             continue
         if len(words) >= 3 and not re.match(
-            r"(?i:tbd|unknown|\?|n/?a\b|what\b|we (?:have|can|do) (?:a |an )?roll|roll)", words
+            r"(?i:tbd|unknown|\?|n/?a\b|what\b|we (?:(?:just|can|have|do|simply|always"
+            r"|will) )*(?:an? )?(?:auto\w*[ -])?(?:roll|revert)|roll)",
+            words,
         ):
             yield Found("failure_cost", words, "", match.start(), low + len(words), (low, low + len(words)))
 
 
 def _after_condition(text: str, match: re.Match[str]) -> int:
-    """Where the consequence starts: with its subject, after the comma of the condition."""
-    start = match.start("then")
+    """Where the consequence starts: with its subject, after the comma of the condition or right after its verb."""
+    start, worse = match.start("then"), match.end("worse")
+    between = text[worse:start]
+    if PLAINLY_WORSE.fullmatch(match["worse"]) and not between[:1].strip() and not QUALIFIED.match(between):
+        return worse
     lead = re.search(r"(?:we|it|our|the|users|customers|that|i)\s*$", text[match.start() : start])
     return match.start() + lead.start() if lead else start
 

@@ -48,7 +48,10 @@ ME_AND = re.compile(
 
 
 STRANGERS = re.compile(r"\b(?:users|annotat\w*|customers|labell?ers|contractors?)\b")
-PLUS_MORE = re.compile(r"\s*(?:and|plus|\+|&) (?:an?|one|two|three|four|five|half|\d)\b(?! (?:month|week|day|few))")
+PLUS_MORE = re.compile(
+    r"\s*(?:and|plus|\+|&) (?:an?|one|two|three|four|five|half|\d)\b(?! (?:month|week|day|few))"
+    r"|\s*,?\s*(?:minus|less|not counting|except(?: for)?|excluding|without)\b"
+)
 
 
 def team_size(scan: Scan) -> Iterator[Found]:

@@ -138,7 +138,8 @@ def _worded(scan: Scan, name: str, span: Span) -> Iterator[Found]:
     bare = text.strip(" \"'`*[]\n-")
     said = cue + bare.replace("\n", " ")
     shift = low + text.find(bare) - len(cue)
-    small = Scan(said, cue + scan.original[low : low + len(text)].strip(" \"'`*[]\n-"), numbers.find(said), Moods(said))
+    written = scan.original[low + text.find(bare) :][: len(bare)]
+    small = Scan(said, cue + written, numbers.find(said), Moods(said))
     found = [f for f in prose.BINDERS[name](small) if f.field == name]
     if (
         not found
