@@ -107,7 +107,7 @@ FIGURES: dict[str, Callable[[Quantity], str | None]] = {
     "samples": lambda q: f"{q.samples:,}" if q.samples else None,
     "slice": lambda q: q.slice,
 }
-AT_LEAST = "† too few problems decide this row for an interval of just that level; it holds at least that often"
+AT_LEAST = "† too few problems decide this row for an interval of just that level; it holds about that often or more"
 TEXTUAL = (None, "full", "slice", "words", "text", "field")
 
 
