@@ -7,9 +7,9 @@ seen. On yes/no data the result lies between Jeffreys and Clopper-Pearson; on sm
 bootstrap (BCa included) never looks beyond what was seen, which is why it fails on saturated pass@k (DOMAIN 4.2);
 bench/stats_results.md has the measured coverage of both. A column in which no problem differs gets the Clopper-Pearson
 bound on the share of problems that could; nothing ever gets a zero-width interval. Where so little varies that a few
-problems decide, no interval can hold the truth just 95% of the time; ours then holds it about that often or more, and says
-so. The spread of a difference that few problems carry is known badly; its limits move out by Student's t with as many
-degrees of freedom.
+problems decide, no interval can hold the truth just 95% of the time; ours then holds it about that often or more, and
+says so. The spread of a difference that few problems carry is known badly; its limits move out by Student's t with as
+many degrees of freedom.
 
 Equal units are exchangeable, so one weight is drawn per distinct value, not per unit: the same bootstrap, far cheaper.
 
