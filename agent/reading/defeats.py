@@ -36,7 +36,6 @@ _UNREAL = (
     r"|allegedly|flaky|useless|garbage|unreliable|untested|never (?:tested|tried|used)|rusty|red (?:since|for)\b"
     r"|lives (?:in"
     r"|on) (?:an?|the|some|somebody's) (?:\w+ )?(?:wiki|doc\w*|slides?|ticket|backlog|readme|head|drawer)"
-    r""
     r"|wishful|half-?(?:baked|built)|(?:meaning|as in)\b(?! (?:no|zero|nothing)\b)|skim\w*|eyeball\w*|glanced|means\b"
     r"|would\b|depends\b|involves\b|to be\b|meant to|due\b)"
 )
