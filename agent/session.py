@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from agent.nodes import Desk
 
 DATABASE = "session.sqlite"
+# a window that was just closed lets go of its session within two seconds, on a busy machine too
+LOCK_TRIES, LOCK_PAUSE = 20, 0.1
 # a turn visits a node a few times per command; a pasted page of commands stays far below this
 MAX_STEPS = 500
 
@@ -64,7 +66,7 @@ class Session:
         from agent.toolbox import Casefile
 
         async with AsyncExitStack() as stack:
-            stack.enter_context(locked(folder))
+            await _locked(stack, folder)
             stack.enter_context(_storing())
             desk = Desk(Casefile(folder, policy), EventLog(folder / "events.jsonl"), driver)
             saver = await stack.enter_async_context(_saver(folder / DATABASE))
@@ -152,6 +154,17 @@ def _set_aside_unreadable(path: Path) -> None:
         pass
     for file in path.parent.glob(f"{path.name}*"):
         file.replace(file.with_name(f"unreadable-{file.name}"))
+
+
+async def _locked(stack: AsyncExitStack, folder: Path) -> None:
+    """Hold the lock for the stack. Whoever has it may be about to close, so it is waited for a moment."""
+    for _ in range(LOCK_TRIES):
+        try:
+            stack.enter_context(locked(folder))
+            return
+        except InvalidInput:
+            await asyncio.sleep(LOCK_PAUSE)
+    stack.enter_context(locked(folder))
 
 
 class locked:  # noqa: N801 - reads as a statement: with locked(folder)

@@ -215,7 +215,7 @@ def test_given_wrong_programs_must_fail_too() -> None:
 
 
 def test_reference_that_differs_from_run_to_run_makes_noise() -> None:
-    coin = "import os\ndef add(a, b):\n    return a + b if os.urandom(1)[0] % 2 else a - b\n"
+    coin = "import os\nright = os.urandom(1)[0] % 2\ndef add(a, b):\n    return a + b if right else a - b\n"
     problems = [ADD.model_copy(update={"id": f"add{n}", "reference": coin}) for n in range(24)]
     with Grader(problems, extraction="whole") as grader:
         report = grader.report({}, {})
