@@ -255,7 +255,7 @@ def _apart(case: Casefile, base: Finished, pool: tuple[Task, ...], source: Sourc
     held = _hashed(base.folder / PROBLEMS)
     noted = tuple(
         case.ledger.append(
-            measured("contamination.check", f"pool.overlap.{kind}", _count(getattr(found, kind)), source, held)
+            toolbox.measured("contamination.check", f"pool.overlap.{kind}", _count(getattr(found, kind)), source, held)
         ).id
         for kind in ("exact", "near", "contained", "flagged")
     )
@@ -330,7 +330,7 @@ def _seal(case: Casefile, run: Path, planned: Evidence) -> list[Act]:
     slices = dict.fromkeys(counts.slices) if counts else ()
     sealed = battery.seal_run(run, planning.terms(_plan(case), (name for name in slices if name)))
     kept = case.keep((run / battery.SEAL).read_bytes(), battery.SEAL)
-    entry = case.ledger.append(measured("seal.seal", SEAL, sealed.sha256, kept, inputs=(planned.id,)))
+    entry = case.ledger.append(toolbox.measured("seal.seal", SEAL, sealed.sha256, kept, inputs=(planned.id,)))
     return [Noted(evidence=(entry.id,))]
 
 
@@ -357,12 +357,12 @@ def _graded(case: Casefile, run: Path) -> Iterator[str]:
     case.keep(report, source.name)
     if found.noise is not None:
         noise = Quantity(metric="value", value=found.noise, unit="fraction")
-        yield case.ledger.append(measured(GRADER, "intake.grader_noise", noise, source)).id
+        yield case.ledger.append(toolbox.measured(GRADER, "intake.grader_noise", noise, source)).id
     for name, count in _grading_counts(found).items():
-        yield case.ledger.append(measured(GRADER, f"grading.{name}", _count(count), source)).id
+        yield case.ledger.append(toolbox.measured(GRADER, f"grading.{name}", _count(count), source)).id
     told = {"grading.isolation": found.tier, "grading.extraction": found.extraction, "intake.decoding": _decoding(run)}
     for name, words in told.items():
-        yield case.ledger.append(measured(GRADER, name, words, source)).id
+        yield case.ledger.append(toolbox.measured(GRADER, name, words, source)).id
 
 
 def _grading_counts(found: Grading) -> dict[str, int]:
@@ -379,8 +379,10 @@ def _sampled(case: Casefile, run: Path, turn: int) -> list[Act]:
     rows, source = Run(run).rows(verify.SAMPLES), _hashed(run / f"{verify.SAMPLES}.jsonl")
     ends = [row["finish_reason"] for row in rows]
     counted = {"answers": len(ends), "cut_off": ends.count("length")}
-    drafts = [measured("sampling.sample", f"samples.{name}", _count(count), source) for name, count in counted.items()]
-    drafts.append(measured("sampling.sample", "samples.decoding", _decoding(run), source))
+    drafts = [
+        toolbox.measured("sampling.sample", f"samples.{name}", _count(count), source) for name, count in counted.items()
+    ]
+    drafts.append(toolbox.measured("sampling.sample", "samples.decoding", _decoding(run), source))
     noted = Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))
     return [noted, *_paid(case, run, "tuned", turn)]
 
@@ -390,15 +392,15 @@ def _fitted(case: Casefile, run: Path, turn: int) -> list[Act]:
     data, _ = read_source(run / TRAINING / TRAINED)
     told, kept = json.loads(data), case.keep(data, TRAINED)
     drafts = [
-        measured(TRAINER, "training.arm", told["arm"], kept),
-        measured(TRAINER, "training.seal", told["seal_sha256"], kept),
+        toolbox.measured(TRAINER, "training.arm", told["arm"], kept),
+        toolbox.measured(TRAINER, "training.seal", told["seal_sha256"], kept),
     ]
     for name, unit in TRAINING_FIGURES.items():
-        drafts.append(measured(TRAINER, f"training.{name}", _figure(told[name], unit), kept))
+        drafts.append(toolbox.measured(TRAINER, f"training.{name}", _figure(told[name], unit), kept))
     departures = _hashed(run / "deviations.jsonl")
     for row in Run(run).rows("deviations"):
         said = f"{row['preset']} in the preset, {row['run']} in this run"
-        drafts.append(measured(TRAINER, f"training.deviation.{row['field']}", said, departures))
+        drafts.append(toolbox.measured(TRAINER, f"training.deviation.{row['field']}", said, departures))
     return [Noted(evidence=tuple(case.ledger.append(draft).id for draft in drafts))]
 
 
@@ -476,7 +478,7 @@ def gate(case: Casefile, file: str, turn: int) -> list[Act]:
             data, source = read_source(file)
             facts = gates.planned(facts, data, source.name)
             kept = case.keep(data, f"{ROUND_TWO}.json")
-            rests = (*rests, case.ledger.append(measured("gates.planned", ROUND_TWO, source.name, kept)).id)
+            rests = (*rests, case.ledger.append(toolbox.measured("gates.planned", ROUND_TWO, source.name, kept)).id)
         found = gates.round_two(facts, case.policy)
     except InvalidInput as error:
         return [Problem(message=str(error))]
@@ -498,24 +500,6 @@ def _judged(name: str, said: str, inputs: tuple[str, ...], turn: int) -> Draft:
 def folders(case: Casefile) -> Path:
     """Where the runs of a session lie."""
     return case.folder / "runs"
-
-
-def measured(
-    tool: str, name: str, found: Quantity | str, source: Source, *more: Source, inputs: tuple[str, ...] = ()
-) -> Draft:
-    """Something read off the bytes of a source; the same of the same bytes is one entry."""
-    quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
-    return Draft(
-        kind="measured",
-        name=name,
-        quantity=quantity,
-        value=value,
-        inputs=inputs,
-        tool=tool,
-        version=VERSION,
-        key=key_of(name, VERSION, [value, list(inputs)], source, *more),
-        source=source,
-    )
 
 
 def _count(value: int) -> Quantity:

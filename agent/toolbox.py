@@ -239,17 +239,28 @@ def _measured_facts(counts: Counts, source: Source, entry: str) -> list[Draft]:
 def _measured(
     name: str, found: Quantity | bool | None, source: Source, inputs: tuple[str, ...], *more: Source
 ) -> Draft:
+    return measured("toolbox.attach", name, found, source, *more, inputs=inputs)
+
+
+def measured(
+    tool: str,
+    name: str,
+    found: Quantity | str | bool | None,
+    source: Source,
+    *more: Source,
+    inputs: tuple[str, ...] = (),
+) -> Draft:
+    """Something read off the bytes of a source; the same of the same bytes is one entry."""
     quantity, value = (found, None) if isinstance(found, Quantity) else (None, found)
-    key = key_of(name, VERSION, [value, inputs], source, *more)
     return Draft(
         kind="measured",
         name=name,
         quantity=quantity,
         value=value,
         inputs=inputs,
-        tool="toolbox.attach",
+        tool=tool,
         version=VERSION,
-        key=key,
+        key=key_of(name, VERSION, [value, list(inputs)], source, *more),
         source=source,
     )
 

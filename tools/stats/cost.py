@@ -27,6 +27,8 @@ BEAT_SECONDS = 30.0
 CENTURY_SECONDS, MOST_ACCELERATORS = 3.2e9, 10**6
 # hours below which nothing was spent: a few microseconds
 NOTHING = 1e-9
+# figures of an estimate beyond these are slips of the hand, and their products no floats; our choice
+LEAST, MOST = 1e-6, 1e15
 # what an arm cannot be had without. Evaluation, grading and probing stand apart: they buy knowledge of a model and not
 # the model, and a team that looks twice as closely would seem to have gained half as much per hour
 MAKING: tuple[Stage, ...] = ("sampling", "training")
@@ -257,7 +259,7 @@ def estimate(
     """
     given: dict[str, float] = {"prompts": prompts, "samples": samples, "max_tokens": max_tokens}
     given |= {} if tokens_per_second is None else {"tokens_per_second": tokens_per_second}
-    if bad := [f"{name} = {value}" for name, value in given.items() if not 1e-6 <= value <= 1e15]:
+    if bad := [f"{name} = {value}" for name, value in given.items() if not LEAST <= value <= MOST]:
         raise InvalidInput(", ".join(bad), "positive figures, none of them beyond all reason")
     answers = prompts * samples
     wall = answers * max_tokens / tokens_per_second / HOUR if tokens_per_second else None
